@@ -1,0 +1,481 @@
+//! `logrisk train`: from labelled lines, or a recipe, to a model archive.
+
+use std::{
+    fs,
+    io::{IsTerminal, stderr},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use logrisk_base::Risk;
+use logrisk_score::{
+    archive::{Archive, Description},
+    tokenize::Tokenizer,
+    weights::{Activation, Shape, Storage, Weights},
+};
+use logrisk_train::{
+    dataset::{Canonical, Dataset, Recipe, labelled_target, read_labelled, read_truths},
+    example::{Example, ExampleSource},
+    fine_tune::{
+        Decay, Ending, Evaluation, History, Loss, Options, Progress, StepReport, fine_tune, fit_vocabulary,
+        from_scratch, keep_layers,
+    },
+    plot,
+};
+use serde_json::{Value, json};
+
+/// Train a model on labelled lines.
+///
+/// Writes an archive that `logrisk score --model` reads, with the training's history as JSON and as a drawing. While it
+/// runs, its checkpoints lie in a folder beside it, named OUTPUT.training; --resume goes on from there.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  logrisk train --data corrections.csv --base models/default --output models/mine
+  logrisk train --recipe config/recipe.yaml --shape mini --epochs 8 --lr 5e-4 --output models/scratch
+  logrisk train --recipe config/recipe.yaml --base all-MiniLM-L6-v2 --layers 4 --vocabulary 8000 --minutes 90 \\
+      --output models/nightly
+
+Data files are CSV or JSON lines with `text` (or `log`, `message`), `label` (or `risk`, `risk_label`), and if you
+have them `tag` and `weight`.")]
+pub struct TrainArgs {
+    /// Labelled lines to learn from; may be given several times
+    #[arg(long, value_name = "FILE")]
+    data: Vec<PathBuf>,
+    /// A recipe of several sources, such as config/recipe.yaml
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Labelled lines to judge by; without it, what the recipe keeps aside
+    #[arg(long, value_name = "FILE")]
+    validation: Option<PathBuf>,
+    /// An archive of ours, or a checkpoint of Hugging Face (BERT, DistilBERT, MiniLM), to start from
+    #[arg(long, value_name = "DIR", conflicts_with = "shape")]
+    base: Option<PathBuf>,
+    /// Without a base: the shape of the new model, `mini` or LAYERSxWIDTH
+    #[arg(long, default_value = "mini")]
+    shape: String,
+    /// Keep only the first layers of the base
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
+    /// Keep only the most used tokens of the base; from scratch, learn so many [default: all, or 8000]
+    #[arg(long, value_name = "N")]
+    vocabulary: Option<usize>,
+    /// Where the archive is written
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Passes over the data [default: 3, or as many as --minutes allows]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Examples drawn for an epoch [default: the recipe's, or the lines of the data]
+    #[arg(long, value_name = "N")]
+    epoch_examples: Option<usize>,
+    /// The most lines of a step
+    #[arg(long, default_value_t = 64, value_name = "LINES")]
+    batch_size: usize,
+    /// The most tokens of a step
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS")]
+    batch_tokens: usize,
+    /// The most tokens of a line
+    #[arg(long, default_value_t = 128, value_name = "TOKENS")]
+    line_tokens: usize,
+    /// The highest learning rate
+    #[arg(long, default_value_t = 1e-4)]
+    lr: f32,
+    /// The share of the training in which the rate rises
+    #[arg(long, default_value_t = 0.06, value_name = "SHARE")]
+    warmup: f32,
+    /// How the rate falls then: linear, cosine or constant
+    #[arg(long, default_value_t = Decay::Linear)]
+    decay: Decay,
+    /// Of matrices, by AdamW
+    #[arg(long, default_value_t = 0.01)]
+    weight_decay: f32,
+    /// Gradients are scaled down to this norm
+    #[arg(long, default_value_t = 1.0)]
+    clip: f32,
+    /// The share of activations dropped
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    dropout: f32,
+    /// The share of attention probabilities dropped
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    attention_dropout: f32,
+    /// The share of a target spread evenly over all risks
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    label_smoothing: f32,
+    /// How much each risk counts: eleven numbers, from risk 0 to 10
+    #[arg(long, value_delimiter = ',', value_name = "W,W,…")]
+    class_weights: Option<Vec<f32>>,
+    /// soft: cross-entropy to the target; ce: to its likeliest risk; ordinal: soft, and how far off
+    #[arg(long, default_value_t = Loss::Ordinal)]
+    loss: Loss,
+    /// How often a line's level is hidden, so that the model learns to do without [default: the recipe's]
+    #[arg(long, value_name = "SHARE")]
+    level_dropout: Option<f64>,
+    /// Of every draw, shuffle and dropout
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// [default: one a CPU]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Multiply in f32 even where bf16 is faster
+    #[arg(long)]
+    f32: bool,
+    /// Stop after so long; the learning rate then falls with the time
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Stop after so many steps
+    #[arg(long, value_name = "STEPS")]
+    max_steps: Option<usize>,
+    /// Go on from the checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Write a checkpoint after so many steps [default: every epoch]
+    #[arg(long, value_name = "STEPS")]
+    checkpoint_every: Option<usize>,
+    /// Evaluate after so many steps [default: every epoch]
+    #[arg(long, value_name = "STEPS")]
+    eval_every: Option<usize>,
+    /// Stop after so many evaluations without a better one
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
+    /// Average the weights over time with this factor a step, such as 0.999, and keep the average
+    #[arg(long, value_name = "FACTOR")]
+    ema: Option<f32>,
+    /// Leave the embeddings as the base has them; faster
+    #[arg(long)]
+    freeze_embeddings: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When data, base or settings cannot be used, or nothing can be written.
+pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
+    refuse_occupied(&args.output)?;
+    let mut dataset = open_dataset(args)?;
+    let validation = match &args.validation {
+        Some(path) => read_validation(path)?,
+        None => dataset.validation().to_vec(),
+    };
+    let sample = dataset.epoch(0, args.seed);
+    let (mut weights, tokenizer, base) = starting_point(args, &sample)?;
+    drop(sample);
+    let options = options(args)?;
+    eprintln!(
+        "{} layers × {}, {} tokens, {} examples an epoch, {} held out, {} threads, factors in {}",
+        weights.shape.layers,
+        weights.shape.hidden,
+        tokenizer.len(),
+        recipe(args)?.epoch_examples,
+        validation.len(),
+        options.threads,
+        if options.bf16 { "bf16" } else { "f32" }
+    );
+
+    let tokenize = |text: &str, ids: &mut Vec<u32>| tokenizer.encode_into(text, options.line_tokens, ids);
+    let mut display = Display::new();
+    let result = fine_tune(&mut weights, &mut dataset, &validation, &tokenize, &options, &mut display);
+    display.bar.finish_and_clear();
+    let history = result.with_context(|| format!("could not train {}", args.output.display()))?;
+
+    let sizes = dataset.sizes();
+    let created = now();
+    let archive = Archive {
+        weights,
+        tokenizer,
+        description: Description {
+            version: format!("trained-{}", created.replace([':', '-'], "")),
+            created,
+            training: as_given(&options)?,
+            data: json!({
+                "base": base,
+                "weak_pairs": sizes.weak_pairs,
+                "read_labels": sizes.read_labels,
+                "templates": sizes.templates,
+                "labelled": sizes.labelled,
+                "held_out": dataset.held_out(),
+            }),
+            figures: json!({ "validation": best(&history) }),
+            ..Description::default()
+        },
+    };
+    finish(args, &archive, &options, &history)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Before hours of training, not after them.
+fn refuse_occupied(output: &Path) -> anyhow::Result<()> {
+    let occupied = fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
+    ensure!(
+        !occupied || output.join("manifest.json").is_file(),
+        "folder {} exists and is no model archive; name another --output or remove it",
+        output.display()
+    );
+    Ok(())
+}
+
+/// As JSON, with numbers as they were given: a detour over text, since `to_value` widens 0.1 to 0.10000000149.
+fn as_given(options: &Options) -> anyhow::Result<Value> {
+    Ok(serde_json::from_str(&serde_json::to_string(options)?)?)
+}
+
+fn finish(args: &TrainArgs, archive: &Archive, options: &Options, history: &History) -> anyhow::Result<()> {
+    let folder = &args.output;
+    archive.write_folder(folder, Storage::F16)?;
+    let write = |name: &str, content: String| {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))
+    };
+    let record = json!({ "options": as_given(options)?, "history": history });
+    write("training_history.json", serde_json::to_string_pretty(&record)? + "\n")?;
+    write("training_history.svg", plot::svg(history))?;
+    // Nothing is left to resume. That it cannot be removed is no reason to call the training failed.
+    let _ = fs::remove_dir_all(working_folder(folder));
+    let why = match history.ending {
+        Some(Ending::Time) => "time is up",
+        Some(Ending::Steps) => "all steps done",
+        Some(Ending::Patience) => "no longer improving",
+        _ => "all epochs done",
+    };
+    let figures = best(history).map_or(String::new(), |each| summary(&each));
+    eprintln!("{why}; best at step {}{figures}; wrote {}", history.best_step, folder.display());
+    Ok(())
+}
+
+/// The evaluation whose weights were kept.
+fn best(history: &History) -> Option<Evaluation> {
+    history.evaluations.iter().find(|each| each.step == history.best_step).copied()
+}
+
+fn working_folder(output: &Path) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(".training");
+    output.with_file_name(name)
+}
+
+fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
+    let mut recipe = match &args.recipe {
+        Some(path) => Recipe::read(path)?,
+        None if args.data.is_empty() => bail!("nothing to learn from; give --data or --recipe"),
+        None => {
+            let mut lines = 0;
+            for path in &args.data {
+                lines += read_labelled(path, Default::default())?.rows.len();
+            }
+            Recipe { built_in_templates: false, epoch_examples: lines, ..Recipe::default() }
+        }
+    };
+    recipe.labelled.extend(args.data.iter().cloned());
+    if let Some(examples) = args.epoch_examples {
+        recipe.epoch_examples = examples;
+    }
+    if let Some(share) = args.level_dropout {
+        ensure!((0.0..=1.0).contains(&share), "--level-dropout is {share}; use a share between 0 and 1");
+        let levels = &mut recipe.levels;
+        levels.absent = share;
+        levels.present = (1.0 - share - levels.lying).max(0.0);
+    }
+    Ok(recipe)
+}
+
+fn open_dataset(args: &TrainArgs) -> anyhow::Result<Dataset> {
+    Ok(Dataset::open(recipe(args)?)?)
+}
+
+fn read_validation(path: &Path) -> anyhow::Result<Vec<Example>> {
+    let mut canonical = Canonical::new();
+    let rows = read_truths(path)?.into_iter().filter_map(|truth| Some((truth.risk?, truth.text)));
+    let examples: Vec<Example> = rows
+        .map(|(risk, text)| Example {
+            text: canonical.text(&text),
+            target: labelled_target(risk),
+            tag: None,
+            weight: 1.0,
+        })
+        .collect();
+    ensure!(!examples.is_empty(), "{} has no line with a risk to judge by", path.display());
+    Ok(examples)
+}
+
+/// Weights, tokeniser, and the name of what they come from.
+fn starting_point(args: &TrainArgs, sample: &[Example]) -> anyhow::Result<(Weights, Tokenizer, String)> {
+    let texts = sample.iter().map(|example| example.text.as_str());
+    let Some(path) = &args.base else {
+        let shape = shape_of(&args.shape)?;
+        let (weights, tokenizer) = from_scratch(shape, texts, args.vocabulary.unwrap_or(8000), args.seed)?;
+        return Ok((weights, tokenizer, "from scratch".to_owned()));
+    };
+    let is_archive = path.is_file() || path.join("manifest.json").is_file();
+    let base = if is_archive { Archive::open(path) } else { Archive::open_checkpoint(path) }?;
+    let mut weights = base.weights;
+    if let Some(layers) = args.layers {
+        ensure!(
+            (1..=weights.layers.len()).contains(&layers),
+            "--layers is {layers}, but {} has {}",
+            path.display(),
+            weights.layers.len()
+        );
+        keep_layers(&mut weights, layers);
+    }
+    let tokenizer = fit_vocabulary(&mut weights, &base.tokenizer, texts, args.vocabulary)?;
+    Ok((weights, tokenizer, base.description.version))
+}
+
+fn shape_of(name: &str) -> anyhow::Result<Shape> {
+    let (layers, hidden) = if name == "mini" {
+        (4, 256)
+    } else {
+        let parts = name.split_once('x').map(|(layers, hidden)| (layers.parse(), hidden.parse()));
+        match parts {
+            Some((Ok(layers), Ok(hidden))) => (layers, hidden),
+            _ => bail!("--shape is {name}; use mini, or layers and width such as 4x384"),
+        }
+    };
+    ensure!(
+        layers > 0 && hidden > 0 && hidden % 64 == 0,
+        "--shape is {name}; it needs at least one layer, and a width that is a multiple of 64"
+    );
+    Ok(Shape {
+        vocabulary: 0,
+        hidden,
+        layers,
+        heads: hidden / 64,
+        intermediate: 4 * hidden,
+        positions: 512,
+        norm_epsilon: 1e-12,
+        activation: Activation::Gelu,
+    })
+}
+
+fn options(args: &TrainArgs) -> anyhow::Result<Options> {
+    let class_weights = args
+        .class_weights
+        .as_ref()
+        .map(|weights| {
+            <[f32; Risk::COUNT]>::try_from(weights.as_slice()).with_context(|| {
+                format!("--class-weights needs {} numbers, not {}", Risk::COUNT, weights.len())
+            })
+        })
+        .transpose()?;
+    if let Some(minutes) = args.minutes {
+        ensure!(minutes.is_finite() && minutes > 0.0, "--minutes is {minutes}; use a number above 0");
+    }
+    let defaults = Options::default();
+    Ok(Options {
+        // Without end: then the time decides.
+        epochs: args.epochs.unwrap_or(if args.minutes.is_some() { 1_000_000 } else { 3 }),
+        max_steps: args.max_steps,
+        time: args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes)),
+        batch_lines: args.batch_size,
+        batch_tokens: args.batch_tokens,
+        line_tokens: args.line_tokens,
+        learning_rate: args.lr,
+        warmup: args.warmup,
+        decay: args.decay,
+        weight_decay: args.weight_decay,
+        clip: args.clip,
+        dropout: args.dropout,
+        attention_dropout: args.attention_dropout,
+        loss: args.loss,
+        label_smoothing: args.label_smoothing,
+        class_weights,
+        average: args.ema,
+        freeze_embeddings: args.freeze_embeddings,
+        seed: args.seed,
+        threads: args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
+        bf16: defaults.bf16 && !args.f32,
+        evaluate_every: args.eval_every,
+        patience: args.patience,
+        folder: Some(working_folder(&args.output)),
+        checkpoint_every: args.checkpoint_every,
+        resume: args.resume,
+        ..defaults
+    })
+}
+
+/// The present moment, RFC 3339 in UTC, to the second.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A bar on a terminal, otherwise a line every few seconds.
+struct Display {
+    bar: ProgressBar,
+    on_terminal: bool,
+    last_line: Instant,
+    /// Since then.
+    lines: usize,
+}
+
+/// Between lines, where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Display {
+    fn new() -> Self {
+        let on_terminal = stderr().is_terminal();
+        let bar = if on_terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, on_terminal, last_line: Instant::now(), lines: 0 }
+    }
+}
+
+impl Progress for Display {
+    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
+        self.lines += report.lines;
+        let interval = if self.on_terminal { Duration::from_millis(250) } else { LINE_INTERVAL };
+        let since = self.last_line.elapsed();
+        if since >= interval {
+            let text = format!(
+                "step {} epoch {} loss {:.3} {:.0} lines/s, {} left",
+                report.step,
+                report.epoch + 1,
+                report.loss,
+                self.lines as f64 / since.as_secs_f64(),
+                HumanDuration(report.remaining)
+            );
+            if self.on_terminal {
+                // In seconds, since a budget of time and one of steps both end then.
+                self.bar.set_length((report.elapsed + report.remaining).as_secs());
+                self.bar.set_position(report.elapsed.as_secs());
+                self.bar.set_message(text);
+            } else {
+                eprintln!("{text}");
+            }
+            self.last_line = Instant::now();
+            self.lines = 0;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn evaluation(&mut self, evaluation: &Evaluation, best: bool) {
+        let line = format!(
+            "step {} loss {:.3}{}{}",
+            evaluation.step,
+            evaluation.training.total,
+            summary(evaluation),
+            if best && evaluation.validation.is_some() { " (best)" } else { "" }
+        );
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+}
+
+/// The validation figures of an evaluation in a line; empty where nothing was held out.
+fn summary(evaluation: &Evaluation) -> String {
+    evaluation.validation.map_or(String::new(), |figures| {
+        format!(
+            ", held out: loss {:.3}, exact {:.1} %, within one {:.1} %, off by {:.2} on average, kappa {:.3}",
+            figures.loss,
+            100.0 * figures.exact,
+            100.0 * figures.within_one,
+            figures.mae,
+            figures.kappa
+        )
+    })
+}

@@ -1,0 +1,46 @@
+//! `logrisk`: reads every log line and says which ones matter. One match over the commands.
+
+#![expect(
+    unreachable_pub,
+    reason = "a binary exports nothing; `pub` marks what a module offers its siblings"
+)]
+
+mod assemble;
+mod commands;
+mod input;
+mod pipeline;
+mod render;
+mod terminal;
+mod top;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::{Cli, Command};
+
+/// Training allocates and frees large buffers from several threads; mimalloc measured faster than the system's there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Score(arguments) => commands::score::run(&arguments),
+        Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::Rules(arguments) => commands::rules::run(&arguments),
+        Command::Generate(arguments) => commands::generate::run(&arguments),
+        Command::Label(arguments) => commands::label::run(&arguments),
+        Command::Split(arguments) => commands::split::run(&arguments),
+        Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Model(arguments) => commands::model::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        if terminal::is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        terminal::print_error(&error);
+        ExitCode::FAILURE
+    })
+}
