@@ -3,7 +3,9 @@
 //! Threads take turns: one reads the next block, all score, and blocks leave in the order in which they came.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal, Write as _},
+    mem,
     num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
@@ -178,8 +180,13 @@ pub fn run(arguments: &ScoreArgs) -> anyhow::Result<ExitCode> {
         probabilities: arguments.probabilities,
         harmless: io::stdout().is_terminal(),
     };
-    let run =
-        Run { pipeline: &pipeline, arguments, style, feeder: Mutex::new((0, feeder)), turn: Turn::default() };
+    let run = Run {
+        pipeline: &pipeline,
+        arguments,
+        style,
+        feeder: Mutex::new((0, feeder)),
+        departures: Departures::default(),
+    };
     if let Some(header) = style.header()
         && arguments.top.is_none()
     {
@@ -208,15 +215,29 @@ struct Run<'a> {
     style: Style,
     /// The number of the next block, and where it comes from.
     feeder: Mutex<(u64, Feeder)>,
-    turn: Turn,
+    departures: Departures,
 }
 
-/// Lets blocks leave in order.
+/// Lets blocks leave in order. Whoever brings the next one also writes those that waited for it, so that a thread that is
+/// done early goes on instead of waiting for its turn.
 #[derive(Default)]
-struct Turn {
-    next: Mutex<u64>,
+struct Departures {
+    waiting: Mutex<Waiting>,
     changed: Condvar,
 }
+
+#[derive(Default)]
+struct Waiting {
+    /// The number of the block that leaves next.
+    next: u64,
+    /// Blocks that came before their turn.
+    ready: BTreeMap<u64, String>,
+    /// Nothing can be written any more.
+    failed: bool,
+}
+
+/// Blocks that may wait for an earlier one; a thread further ahead pauses, which bounds memory.
+const AHEAD: u64 = 8;
 
 impl Run<'_> {
     fn all_threads(&self, threads: usize) -> anyhow::Result<Tally> {
@@ -256,13 +277,13 @@ impl Run<'_> {
                 }
             }
             tally.lines += block.lines;
-            let written = self.turn.take(number, || {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush())
-            });
-            if let Err(error) = written {
-                self.stop();
-                return Err(error).context("could not write the output");
+            drop(scored);
+            match self.departures.leave(number, mem::take(&mut out)) {
+                Ok(spare) => out = spare,
+                Err(error) => {
+                    self.stop();
+                    return Err(error).context("could not write the output");
+                }
             }
             used = block;
         }
@@ -282,15 +303,31 @@ impl Run<'_> {
     }
 }
 
-impl Turn {
-    /// Waits until all blocks before `number` have left, then lets this one leave.
-    fn take<T>(&self, number: u64, leave: impl FnOnce() -> T) -> T {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next =
-            self.changed.wait_while(next, |next| *next != number).unwrap_or_else(PoisonError::into_inner);
-        let result = leave();
-        *next += 1;
+impl Departures {
+    /// Writes the block, or leaves it to the thread that brings what is missing before it. Gives back an empty buffer.
+    fn leave(&self, number: u64, text: String) -> io::Result<String> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .changed
+            .wait_while(waiting, |waiting| !waiting.failed && number >= waiting.next + AHEAD)
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.ready.insert(number, text);
+        let mut spare = String::new();
+        loop {
+            let next = waiting.next;
+            let Some(text) = waiting.ready.remove(&next) else { break };
+            waiting.next += 1;
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+            if !waiting.failed && written.is_err() {
+                waiting.failed = true;
+                self.changed.notify_all();
+                return written.map(|()| spare);
+            }
+            spare = text;
+        }
         self.changed.notify_all();
-        result
+        spare.clear();
+        Ok(spare)
     }
 }
