@@ -2,7 +2,7 @@
 # The whole binary against seven `re.sub` masks in Python, on the same lines in one run.
 #   benches/throughput.sh LOGS_FOLDER RESULT.json
 # LOGS_FOLDER holds *.log files (LogHub's 16 systems in our runs); they are repeated to at least 1 GB. Every figure is the
-# median of five runs, taken in turns so that a busy machine slows all alike.
+# median of five rounds (ROUNDS), taken in turns so that a busy machine slows all alike.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 logs=$1
@@ -29,7 +29,7 @@ seconds() { # runs the command, prints the seconds that it took
   ended=$(date +%s.%N)
   echo "$ended - $began" | bc -l
 }
-for _ in 1 2 3 4 5; do
+for _ in $(seq "${ROUNDS:-5}"); do
   python3 benches/rivals/seven_masks.py "$work/once.log" >>"$work/python"
   seconds "$binary" score --format json --threads 1 "$work/big.log" >>"$work/one"
   seconds "$binary" score --format json --threads 2 "$work/big.log" >>"$work/two"
