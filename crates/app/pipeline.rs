@@ -1,7 +1,7 @@
 //! THE data path, from a block of records to what is known of each.
 //!
 //! ```text
-//! record ─► unwrap ─► redact ─► parse ─► mask ─► cache ──hit──────────────► Known
+//! record ─► redact ─► unwrap ─► parse ─► mask ─► cache ──hit──────────────► Known
 //!                                                  └─miss─► rules + model ──┘
 //! ```
 //! The model meets a masked text once. All misses of a block are scored as one ragged batch.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
-use super::bytes::{at, starts_with};
+use super::bytes::{at, is_space, starts_with};
 
 /// What a path, URL or value of a request has no honest use for. Kept to what is near certain: a false alarm here is
 /// an attack alert.
@@ -72,7 +72,8 @@ pub(super) fn in_value(value: &[u8]) -> bool {
 #[inline]
 pub(super) fn in_text(bytes: &[u8], start: usize) -> bool {
     // Quotes are common; a payload has a space or `;` behind them.
-    if matches!(at(bytes, start), b'"' | b'\'') && !matches!(at(bytes, start + 1), b' ' | b';') {
+    let next = at(bytes, start + 1);
+    if matches!(at(bytes, start), b'"' | b'\'') && !(is_space(next) || next == b';') {
         return false;
     }
     let begins: &[&[u8]] = match bytes.get(start) {
@@ -105,5 +106,19 @@ pub(super) fn in_text(bytes: &[u8], start: usize) -> bool {
         Some(b'u' | b'U') => &[b"union select", b"union all select"],
         _ => return false,
     };
-    begins.iter().any(|payload| starts_with(bytes, start, payload))
+    begins.iter().any(|payload| goes_on_with(bytes, start, payload))
+}
+
+/// Whether the text at `start` reads as `payload`, where any whitespace stands for a space: masking leaves one.
+fn goes_on_with(bytes: &[u8], start: usize, payload: &[u8]) -> bool {
+    let mut place = start;
+    payload.split_inclusive(|byte| *byte == b' ').all(|part| {
+        let (word, is_spaced) = part.strip_suffix(b" ").map_or((part, false), |word| (word, true));
+        let is_there = starts_with(bytes, place, word) && (!is_spaced || is_space(at(bytes, place + word.len())));
+        place += word.len();
+        while is_spaced && place < bytes.len() && is_space(at(bytes, place)) {
+            place += 1;
+        }
+        is_there
+    })
 }

@@ -280,10 +280,10 @@ impl<'a> Pass<'a> {
                 }
             }
             // The gaps of the texts that we learn from: `#`, `{}`, `%s`.
-            // `# Query_time` at the start is a comment's sign.
+            // `# Query_time` at the start is a comment's sign, also when the word behind it is masked already.
             b'#' if is_lone(before)
                 && is_lone(at(bytes, place + 1))
-                && !(place == 0 && at(bytes, place + 2).is_ascii_uppercase()) =>
+                && !(place == 0 && matches!(at(bytes, place + 2), b'A'..=b'Z' | b'<')) =>
             {
                 return self.replace(place, place + 1, Class::Id);
             }

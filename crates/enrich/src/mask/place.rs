@@ -177,7 +177,9 @@ pub(super) fn ip6(bytes: &[u8], start: usize) -> Option<usize> {
             return None;
         }
     }
-    if is_alphanumeric(at(bytes, end)) || !(groups == 8 && !gap || gap && has_digit && groups < 8) {
+    // `0::<num>`: a group that was no number of an address is masked already.
+    let goes_on = is_alphanumeric(at(bytes, end)) || at(bytes, end) == b'<' && at(bytes, end - 1) == b':';
+    if goes_on || !(groups == 8 && !gap || gap && has_digit && groups < 8) {
         return None;
     }
     // `%eth0` names the interface, `/64` the prefix.

@@ -229,6 +229,7 @@ fn attacks() {
     check("GET /../../../etc/passwd HTTP/1.1", "GET <path> <attack> HTTP/1.1");
     check("GET /x?q=<script>alert(1)</script> y", "GET <path> <attack> y");
     check("q=${jndi:ldap://x/a}", "q=${jndi:<url>} <attack>");
+    check("x() {\n\t:; }; echo", "x() { :; }; echo <attack>");
     check("\"() { :; }; x\"", "\"() { :; }; x\" <attack>");
     check("id=1 union select 2", "id=<num> union select <num> <attack>");
     check("name=' or 1=1 --", "name=' or <num>=<num> -- <attack>");
