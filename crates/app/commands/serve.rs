@@ -1,0 +1,182 @@
+//! `logrisk serve`: the HTTP API and the page, over the same pipeline as `logrisk score`.
+
+mod engine;
+mod models;
+mod settings;
+
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Duration};
+
+use anyhow::Context as _;
+use logrisk_catalogue::Catalogue;
+use logrisk_web::{Access, AlertSettings, Alerts, BodyLimits, ConnectionLimits, Parts, Server, Service, Tls};
+use tracing_subscriber::EnvFilter;
+
+pub use models::AppModels;
+pub use settings::ServeArgs;
+
+use settings::LogFormat;
+
+/// Changed counts are on disk after so long; new patterns at once.
+const FLUSH: Duration = Duration::from_secs(1);
+/// Threads for whole bodies, files and the store. Each may hold a body.
+const BLOCKING_THREADS: usize = 16;
+
+pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let settings = arguments.clone().with_file()?;
+    start_log(&settings)?;
+    let catalogue = match &settings.data_dir {
+        Some(folder) => Catalogue::open(folder)?,
+        None => Catalogue::in_memory(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("http")
+        .build()
+        .context("could not start the runtime")?;
+    let ended = runtime.block_on(serve(&settings, catalogue));
+    // What still runs now ran past the grace period.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: &ServeArgs, catalogue: Catalogue) -> anyhow::Result<ExitCode> {
+    // Asked for first: a signal that comes while the model loads counts too.
+    let stop = signals()?;
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    let mebibytes = |mebibytes: u32| (mebibytes as usize) << 20;
+    let catalogue = Arc::new(catalogue);
+    let service = Service::start(Parts {
+        models: Arc::new(AppModels::new(settings.engine.clone(), settings.data_dir.as_deref())),
+        catalogue: Arc::clone(&catalogue),
+        scoring_threads: settings.engine.threads(),
+        queue_lines: settings.queue_lines as usize,
+        bodies: BodyLimits::new(
+            mebibytes(settings.body_mebibytes),
+            seconds(settings.request_timeout_secs),
+            mebibytes(settings.bodies_mebibytes.max(settings.body_mebibytes)),
+        ),
+        deadline: seconds(settings.request_timeout_secs),
+        access: Access::new(
+            settings.keys.iter().map(settings::KeySetting::key).collect(),
+            settings.allowed_origins.clone(),
+        ),
+        alerts: alerts(settings)?,
+    })?;
+    let tls = settings.tls().map(Tls::open).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let limits = ConnectionLimits {
+        connections: settings.connections as usize,
+        header_timeout: seconds(settings.header_timeout_secs),
+        header_bytes: 64 << 10,
+        grace: seconds(settings.grace_secs),
+    };
+    let address = SocketAddr::new(settings.host, settings.port);
+    let server = Server::bind(address, Arc::clone(&service), tls, limits, &settings.allowed_origins)
+        .await
+        .with_context(|| format!("could not listen on {address}; is another server there? try --port"))?;
+    let address = server.address()?;
+    tracing::info!(%address, data_dir = ?settings.data_dir, "listening on {scheme}://{address}");
+    if !address.ip().is_loopback() && settings.keys.is_empty() {
+        tracing::warn!("everybody who reaches {address} may do everything; give keys with --key");
+    }
+    let flushing = thread::Builder::new().name("store".to_owned()).spawn({
+        let catalogue = Arc::downgrade(&catalogue);
+        move || {
+            while let Some(catalogue) = catalogue.upgrade() {
+                if let Err(error) = catalogue.flush() {
+                    tracing::error!(%error, "patterns could not be written; trying again");
+                }
+                drop(catalogue);
+                thread::sleep(FLUSH);
+            }
+        }
+    });
+    drop(flushing.context("could not start the store's thread")?);
+
+    let loading = tokio::spawn({
+        let (service, version) = (Arc::clone(&service), last_activated(settings, &catalogue));
+        async move {
+            let mut loaded = service.activate(version.as_deref(), None).await;
+            if let (Err(error), Some(version)) = (&loaded, version) {
+                tracing::warn!(%error, version, "the model last in use is not there; using the configured one");
+                loaded = service.activate(None, None).await;
+            }
+            loaded
+        }
+    });
+    let failed = async {
+        match loading.await {
+            Ok(Ok(change)) => {
+                tracing::info!(model = change.active, took_ms = change.took_ms, "ready");
+                std::future::pending().await
+            }
+            Ok(Err(error)) => anyhow::Error::new(error),
+            Err(error) => anyhow::Error::new(error),
+        }
+    };
+    let mut failure = None;
+    let cut_off = server
+        .run(async {
+            tokio::select! {
+                signal = stop => tracing::info!(signal, "asked to end"),
+                error = failed => failure = Some(error),
+            }
+        })
+        .await;
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "the grace period is over; these were cut off");
+    }
+    // Joins the scoring threads and writes to disk; nothing else runs now.
+    service.close().context("what was seen last could not be written")?;
+    tracing::info!("ended");
+    match failure {
+        Some(error) => Err(error.context("no model could be put in use")),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The model that somebody activated last; a model given by flag or file outranks it.
+fn last_activated(settings: &ServeArgs, catalogue: &Catalogue) -> Option<String> {
+    let asked = settings.engine.model.is_none();
+    asked.then(|| catalogue.activations().pop()).flatten().map(|activation| activation.version)
+}
+
+fn alerts(settings: &ServeArgs) -> anyhow::Result<Option<Alerts>> {
+    let Some(url) = settings.alert_url() else { return Ok(None) };
+    let started = Alerts::start(AlertSettings {
+        channel: settings.alert_channel.into(),
+        url: url.to_owned(),
+        min_risk: settings.alert_min_risk,
+        routing_key: settings.alert_routing_key.clone().unwrap_or_default(),
+    });
+    started.map(Some).context("could not start the thread that sends alerts")
+}
+
+/// Ends when a signal asks to.
+fn signals() -> io::Result<impl Future<Output = &'static str>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// The log goes to standard error; standard output belongs to results, of which a server has none.
+fn start_log(settings: &ServeArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log_level)
+        .with_context(|| format!("log level {:?} is not valid; try info", settings.log_level))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match settings.log_format {
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let colour = std::env::var_os("NO_COLOR").is_none() && io::IsTerminal::is_terminal(&io::stderr());
+            log.with_ansi(colour).try_init()
+        }
+    }
+    .map_err(|error| anyhow::anyhow!("could not start the log: {error}"))
+}

@@ -1,0 +1,355 @@
+//! `GET /patterns` and what can be done with one; `GET /series`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderMap, request::Parts},
+};
+use jiff::{SignedDuration, Timestamp};
+use logrisk_base::{PatternId, Risk, Tag};
+use logrisk_catalogue::{Pattern, PatternQuery, Sort, State as Part};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{IntoParams, ToSchema};
+
+use super::blocking;
+use crate::{
+    body::{Fields, Kind, json},
+    error::{ApiError, ErrorBody, ValidationBody},
+    service::Service,
+    view::{CorrectionView, PatternDetail, PatternPage, PatternRow, SampleView, SeriesView},
+};
+
+/// Patterns of a page unless asked otherwise, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 500;
+
+/// Query parameters whose errors are told as FastAPI tells them.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        query.map(|axum::extract::Query(query)| Self(query)).map_err(|rejection| {
+            let reason = rejection.body_text();
+            ApiError::field(vec!["query".into()], "value_error", format!("Value error, {reason}"))
+        })
+    }
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParameters {
+    /// Risks below are left out.
+    #[param(minimum = 0, maximum = 10)]
+    min_risk: Option<u8>,
+    /// Risks above are left out.
+    #[param(minimum = 0, maximum = 10)]
+    max_risk: Option<u8>,
+    /// DEBUG, INFO, WARN, ERROR or EXCEPTION.
+    #[param(value_type = Option<String>)]
+    tag: Option<Tag>,
+    /// Only patterns whose text or newest line contains this.
+    q: Option<String>,
+    /// Only patterns of this source.
+    source: Option<String>,
+    /// Only patterns seen in the last so many seconds.
+    window: Option<u32>,
+    /// Which part of the catalogue.
+    #[serde(default)]
+    state: StateName,
+    /// Only patterns first seen since start: the same as `state=new`.
+    #[serde(default)]
+    novel: bool,
+    /// The order.
+    #[serde(default)]
+    sort: SortName,
+    /// The order turned round.
+    #[serde(default)]
+    ascending: bool,
+    /// Patterns to skip.
+    #[serde(default)]
+    offset: usize,
+    /// Patterns to return, at most 500.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StateName {
+    #[default]
+    All,
+    New,
+    Corrected,
+    Silenced,
+    Acknowledged,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SortName {
+    #[default]
+    Risk,
+    Count,
+    FirstSeen,
+    LastSeen,
+}
+
+impl ListParameters {
+    fn query(self, now: Timestamp) -> Result<PatternQuery, ApiError> {
+        Ok(PatternQuery {
+            min_risk: risk("min_risk", self.min_risk)?,
+            max_risk: risk("max_risk", self.max_risk)?,
+            tag: self.tag,
+            text: self.q.filter(|text| !text.is_empty()),
+            source: self.source,
+            since: self
+                .window
+                .and_then(|window| now.checked_sub(SignedDuration::from_secs(i64::from(window))).ok()),
+            state: match self.state {
+                _ if self.novel => Part::New,
+                StateName::All => Part::All,
+                StateName::New => Part::New,
+                StateName::Corrected => Part::Corrected,
+                StateName::Silenced => Part::Silenced,
+                StateName::Acknowledged => Part::Acknowledged,
+            },
+            sort: match self.sort {
+                SortName::Risk => Sort::Risk,
+                SortName::Count => Sort::Count,
+                SortName::FirstSeen => Sort::FirstSeen,
+                SortName::LastSeen => Sort::LastSeen,
+            },
+            ascending: self.ascending,
+            offset: self.offset,
+            limit: self.limit.unwrap_or(PAGE).min(LARGEST_PAGE),
+        })
+    }
+}
+
+/// A risk in a query.
+pub(super) fn risk(name: &str, value: Option<u8>) -> Result<Option<Risk>, ApiError> {
+    value.map(Risk::new).transpose().map_err(|_| {
+        let loc = vec!["query".into(), name.into()];
+        ApiError::field(loc, "less_than_equal", "Input should be less than or equal to 10")
+    })
+}
+
+/// List patterns
+#[utoipa::path(
+    get, path = "/patterns", tag = "patterns", params(ListParameters),
+    responses((status = 200, body = PatternPage), (status = 422, body = ValidationBody))
+)]
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Query(parameters): Query<ListParameters>,
+) -> Result<Json<PatternPage>, ApiError> {
+    let now = Timestamp::now();
+    let query = parameters.query(now)?;
+    blocking(move || Ok(Json(service.pattern_page(&query, now)))).await
+}
+
+/// Show a pattern
+#[utoipa::path(
+    get, path = "/patterns/{id}", tag = "patterns",
+    params(("id" = String, Path, description = "The pattern's id, 16 hexadecimal digits")),
+    responses((status = 200, body = PatternDetail), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn detail(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+) -> Result<Json<PatternDetail>, ApiError> {
+    let detail = pattern_id(&id).ok().and_then(|id| service.pattern_detail(id, Timestamp::now()));
+    detail.map(Json).ok_or_else(|| no_pattern(&id))
+}
+
+/// Take back instead of doing.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct AcknowledgeRequest {
+    /// False takes it back.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    acknowledged: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Fields for AcknowledgeRequest {
+    const FIELDS: &'static [(&'static str, Kind, bool)] = &[("acknowledged", Kind::Flag, false)];
+}
+
+/// Say that a pattern was seen
+#[utoipa::path(
+    post, path = "/patterns/{id}/ack", tag = "patterns",
+    params(("id" = String, Path, description = "The pattern's id")),
+    request_body(content = Option<AcknowledgeRequest>),
+    responses(
+        (status = 200, body = PatternRow), (status = 404, body = ErrorBody), (status = 422, body = ValidationBody)
+    )
+)]
+pub(crate) async fn acknowledge(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<PatternRow>, ApiError> {
+    let body = service.bodies.read(&headers, body).await?;
+    let request = if body.bytes.is_empty() {
+        AcknowledgeRequest { acknowledged: true }
+    } else {
+        json(&headers, &body.bytes)?
+    };
+    let now = Timestamp::now();
+    blocking(move || {
+        let at = request.acknowledged.then_some(now);
+        let changed = pattern_id(&id).ok().and_then(|id| service.catalogue.acknowledge(id, at));
+        finish(&service, &id, changed, now)
+    })
+    .await
+}
+
+/// How long.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct SilenceRequest {
+    /// Until when; absent for a hundred years.
+    #[schema(value_type = Option<String>)]
+    until: Option<Timestamp>,
+    /// False shows the pattern again.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    silenced: bool,
+}
+
+impl Fields for SilenceRequest {
+    const FIELDS: &'static [(&'static str, Kind, bool)] =
+        &[("until", Kind::Time, false), ("silenced", Kind::Flag, false)];
+}
+
+/// Keep a pattern out of sight, and from raising alerts by `/ingest`
+#[utoipa::path(
+    post, path = "/patterns/{id}/silence", tag = "patterns",
+    params(("id" = String, Path, description = "The pattern's id")),
+    request_body(content = Option<SilenceRequest>),
+    responses(
+        (status = 200, body = PatternRow), (status = 404, body = ErrorBody), (status = 422, body = ValidationBody)
+    )
+)]
+pub(crate) async fn silence(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<PatternRow>, ApiError> {
+    let body = service.bodies.read(&headers, body).await?;
+    let request = if body.bytes.is_empty() {
+        SilenceRequest { until: None, silenced: true }
+    } else {
+        json(&headers, &body.bytes)?
+    };
+    let now = Timestamp::now();
+    blocking(move || {
+        let forever = || now.checked_add(SignedDuration::from_hours(100 * 365 * 24)).ok();
+        let until = if request.silenced { request.until.or_else(forever) } else { None };
+        let changed = pattern_id(&id).ok().and_then(|id| service.catalogue.silence(id, until));
+        finish(&service, &id, changed, now)
+    })
+    .await
+}
+
+/// On disk before it is answered.
+fn finish(
+    service: &Service,
+    id: &str,
+    changed: Option<Pattern>,
+    now: Timestamp,
+) -> Result<Json<PatternRow>, ApiError> {
+    let pattern = changed.ok_or_else(|| no_pattern(id))?;
+    service.catalogue.flush()?;
+    let correction = service.catalogue.correction(pattern.id, now);
+    Ok(Json(PatternRow::new(&pattern, correction.as_deref(), now)))
+}
+
+fn pattern_id(text: &str) -> Result<PatternId, ApiError> {
+    text.parse().map_err(|_| no_pattern(text))
+}
+
+fn no_pattern(id: &str) -> ApiError {
+    let id: String = id.chars().take(32).collect();
+    ApiError::not_found(format!("there is no pattern {id:?}; GET /patterns lists them"))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SeriesParameters {
+    /// The seconds before now, at most a day.
+    #[serde(default = "quarter")]
+    #[param(default = 900, minimum = 10, maximum = 86_400)]
+    seconds: u32,
+    /// Parts, at most 1,000.
+    #[serde(default = "ninety")]
+    #[param(default = 90, minimum = 1, maximum = 1000)]
+    buckets: usize,
+}
+
+const fn quarter() -> u32 {
+    900
+}
+
+const fn ninety() -> usize {
+    90
+}
+
+/// Lines of each risk over time
+#[utoipa::path(
+    get, path = "/series", tag = "patterns", params(SeriesParameters),
+    responses((status = 200, body = SeriesView), (status = 422, body = ValidationBody))
+)]
+pub(crate) async fn series(
+    State(service): State<Arc<Service>>,
+    Query(parameters): Query<SeriesParameters>,
+) -> Json<SeriesView> {
+    Json(service.series(parameters.seconds.clamp(10, 86_400), parameters.buckets))
+}
+
+impl Service {
+    /// A page of patterns, for the API and the page.
+    pub(crate) fn pattern_page(&self, query: &PatternQuery, now: Timestamp) -> PatternPage {
+        let page = self.catalogue.patterns(query, now);
+        let patterns: Vec<_> = page
+            .patterns
+            .iter()
+            .map(|(pattern, correction)| PatternRow::new(pattern, correction.as_deref(), now))
+            .collect();
+        let end = query.offset.saturating_add(patterns.len());
+        let next_offset = (end < page.total && !patterns.is_empty()).then_some(end);
+        PatternPage { patterns, total: page.total, next_offset }
+    }
+
+    /// Everything about a pattern, for the API and the page.
+    pub(crate) fn pattern_detail(&self, id: PatternId, now: Timestamp) -> Option<PatternDetail> {
+        let pattern = self.catalogue.pattern(id)?;
+        let correction = self.catalogue.correction(id, now);
+        let corrections = self.catalogue.corrections();
+        Some(PatternDetail {
+            pattern: PatternRow::new(&pattern, correction.as_deref(), now),
+            samples: pattern.samples.iter().map(SampleView::from).collect(),
+            corrections: corrections
+                .iter()
+                .filter(|correction| correction.pattern == id)
+                .map(|correction| CorrectionView::new(correction, now))
+                .collect(),
+        })
+    }
+
+    /// Lines over time, for the API and the page.
+    pub(crate) fn series(&self, seconds: u32, buckets: usize) -> SeriesView {
+        let buckets = self.catalogue.series(Timestamp::now(), seconds, buckets);
+        SeriesView { seconds, buckets: buckets.into_iter().map(Into::into).collect() }
+    }
+}
