@@ -6,7 +6,7 @@
 //! The last record of `text` stays back until the next line shows that it is complete, or the caller flushes.
 //! A line is copied once, checked for UTF-8 once, and never allocated on its own.
 
-use std::{io, mem, ops::Range};
+use std::{io, iter, mem, ops::Range};
 
 use logrisk_enrich::{
     join::{Joiner, Step},
@@ -29,6 +29,13 @@ pub struct Block {
     pub records: Vec<Range<usize>>,
     /// Physical lines in `text`.
     pub lines: u64,
+}
+
+impl Block {
+    /// One record, whatever the text holds.
+    pub fn of(record: &str) -> Self {
+        Self { text: record.to_owned(), records: iter::once(0..record.len()).collect(), lines: 1 }
+    }
 }
 
 /// How much to take of what an assembler holds.

@@ -1,13 +1,20 @@
 //! The commands, one file each, and the arguments that they share.
 
+pub mod adapt;
+pub mod calibrate;
+pub mod check;
 pub mod completions;
 pub mod evaluate;
+pub mod explain;
+pub mod export;
 pub mod generate;
 pub mod label;
 pub mod model;
+mod model_list;
 pub mod predict;
 pub mod rules;
 pub mod score;
+pub mod serve;
 pub mod split;
 pub mod train;
 
@@ -22,6 +29,7 @@ use clap::{Parser, Subcommand};
 Examples:
   logrisk score --top app.log               the riskiest patterns of a file
   kubectl logs deploy/api | logrisk score   every line with its risk
+  logrisk explain 'ERROR connection refused'  why a line has its risk
   logrisk score --min-risk 7 --format json /var/log/syslog
 
 Exit codes: 0 done, 1 something failed (said on standard error), 2 wrong usage."
@@ -32,17 +40,22 @@ pub struct Cli {
 }
 
 /// What `logrisk` can do.
-#[expect(clippy::large_enum_variant, reason = "there is one value in a run")]
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::ScoreArgs),
+    Explain(explain::ExplainArgs),
+    Serve(Box<serve::ServeArgs>),
+    Check(check::CheckArgs),
     Predict(predict::PredictArgs),
     Rules(rules::RulesArgs),
     Generate(generate::GenerateArgs),
     Label(label::LabelArgs),
     Split(split::SplitArgs),
     Train(train::TrainArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Adapt(adapt::AdaptArgs),
+    Export(export::ExportArgs),
     Model(model::ModelArgs),
     Completions(completions::CompletionsArgs),
 }

@@ -6,12 +6,15 @@
 )]
 
 mod assemble;
+mod built_in;
 mod commands;
 mod input;
+mod output;
 mod pipeline;
 mod render;
 mod terminal;
 mod top;
+mod why;
 
 use std::process::ExitCode;
 
@@ -26,13 +29,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Score(arguments) => commands::score::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Rules(arguments) => commands::rules::run(&arguments),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Label(arguments) => commands::label::run(&arguments),
         Command::Split(arguments) => commands::split::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Calibrate(arguments) => commands::calibrate::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Adapt(arguments) => commands::adapt::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Model(arguments) => commands::model::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),
     };

@@ -8,29 +8,37 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use logrisk_base::{Level, PatternId, Risk, Tag};
+use logrisk_base::{Level, MaskStyle, PatternId, Risk, Tag};
 use logrisk_enrich::{
-    mask::{MaskStyle, mask_into, mask_seed_into},
+    mask::{mask_into, mask_seed_into, words_left},
     parse::{self, parse},
     redact::Redactor,
-    rules::Rules,
+    rules::{Rules, Verdict},
 };
 use logrisk_score::{
     cache::ScoreCache,
+    explain::Explanation,
     model::{Assessment, Model, ModelScratch},
 };
 
-use crate::assemble::Block;
+use crate::{
+    assemble::Block,
+    why::{DecidedBy, RuleMatch, TagBy, Why},
+};
 
 /// Everything that decides what a line is worth; shared by all threads.
 pub struct Pipeline {
     pub model: Model,
     pub rules: Rules,
+    /// Where they came from, for people: `built in`, or a file.
+    pub rules_file: String,
     pub mask: MaskStyle,
     /// `None` shows lines as they came.
     pub redactor: Option<Redactor>,
     /// `None` asks the model for every record anew.
     pub cache: Option<ScoreCache<Arc<Known>>>,
+    /// Every pattern also gets its reasons, which takes ten times as long.
+    pub explain: bool,
 }
 
 /// What is known of a pattern.
@@ -43,6 +51,12 @@ pub struct Known {
     pub label: Risk,
     pub score: f32,
     pub tag: Tag,
+    /// What holds the risk with 80 %.
+    pub interval: (Risk, Risk),
+    /// A person should look: the interval is wide, or hardly a word is left to judge by.
+    pub unsure: bool,
+    /// If the pipeline explains.
+    pub why: Option<Box<Why>>,
     /// The part of a JSON line that all lines of the pattern share: made once, copied often.
     pub json_members: Box<str>,
 }
@@ -111,7 +125,7 @@ impl Pipeline {
     }
 
     /// Appends the masked text of one record and returns its declared level.
-    fn mask(&self, record: &str, masked: &mut String) -> Option<Level> {
+    pub fn mask(&self, record: &str, masked: &mut String) -> Option<Level> {
         let content = unwrap_record(record);
         let parsed = parse(&content);
         match self.mask {
@@ -122,7 +136,12 @@ impl Pipeline {
     }
 
     /// Asks the rules and the model about texts that the cache does not hold.
-    fn assess(&self, texts: Vec<Box<str>>, levels: &[Option<Level>], worker: &mut Worker) -> Vec<Arc<Known>> {
+    pub fn assess(
+        &self,
+        texts: Vec<Box<str>>,
+        levels: &[Option<Level>],
+        worker: &mut Worker,
+    ) -> Vec<Arc<Known>> {
         let generation = self.cache.as_ref().map(ScoreCache::generation);
         let borrowed: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let mut assessments = Vec::with_capacity(texts.len());
@@ -132,11 +151,7 @@ impl Pipeline {
             .zip(assessments)
             .zip(levels)
             .map(|((masked, assessment), level)| {
-                let verdict = self.rules.apply(*level, &masked);
-                // Where no rule matched and no level was declared, the model's tag head knows more than the rules.
-                let decided = level.is_some() || !verdict.matched.is_empty();
-                let tag = if decided { verdict.tag } else { assessment.tag() };
-                let known = Arc::new(Known::new(masked, assessment, tag, &self.model));
+                let known = Arc::new(self.judge(masked, *level, assessment, &mut worker.scratch));
                 if let (Some(cache), Some(generation)) = (&self.cache, generation) {
                     cache.insert(generation, known.pattern, &known.masked, Arc::clone(&known));
                 }
@@ -144,27 +159,99 @@ impl Pipeline {
             })
             .collect()
     }
+
+    /// Brings together what model and rules say of one text.
+    fn judge(
+        &self,
+        masked: Box<str>,
+        level: Option<Level>,
+        assessment: Assessment,
+        scratch: &mut ModelScratch,
+    ) -> Known {
+        let verdict = self.rules.apply(level, &masked);
+        let words = match self.mask {
+            MaskStyle::Default => words_left(level, &masked),
+            // The seed's masks leave the line's words where they are.
+            MaskStyle::Seed => 2,
+        };
+        let tag_by = TagBy::of(level, &verdict);
+        let tag = if tag_by == TagBy::Model { assessment.tag() } else { verdict.tag };
+        let (decided_by, assessment) = if assessment == Assessment::NOTHING {
+            (DecidedBy::Nothing, assessment)
+        } else if words == 0 && assessment.expected() > f32::from(verdict.risk.get()) {
+            // With nothing to read a model guesses high: 7 for a line of numbers.
+            (DecidedBy::Rules, Assessment::around(verdict.risk, assessment.tags))
+        } else {
+            (DecidedBy::Model, assessment)
+        };
+        // A declared level tells as much as a word: `INFO started` is enough to go by, `started` alone is not.
+        let hardly_a_word = words + usize::from(level.is_some()) < 2;
+        let unsure = (hardly_a_word && decided_by != DecidedBy::Nothing) || self.model.is_unsure(&assessment);
+        let why = self.explain.then(|| Box::new(self.why(&masked, level, &verdict, decided_by, scratch)));
+        Known::new(masked, assessment, tag, unsure, why, &self.model)
+    }
+
+    fn why(
+        &self,
+        masked: &str,
+        level: Option<Level>,
+        verdict: &Verdict,
+        decided_by: DecidedBy,
+        scratch: &mut ModelScratch,
+    ) -> Why {
+        Why {
+            decided_by,
+            tag_by: TagBy::of(level, verdict),
+            level,
+            masked: masked.to_owned(),
+            rules_file: self.rules_file.clone(),
+            rules: RuleMatch::all(verdict, masked),
+            explanation: match decided_by {
+                DecidedBy::Model => self.model.explain(masked, scratch),
+                DecidedBy::Rules | DecidedBy::Nothing => Explanation::default(),
+            },
+        }
+    }
 }
 
 impl Known {
     /// Bytes that an entry of the cache points at: the masked text and the JSON members are about as long as a line.
     pub const BYTES: usize = size_of::<Self>() + 384;
 
-    fn new(masked: Box<str>, assessment: Assessment, tag: Tag, model: &Model) -> Self {
+    /// And of one with reasons: a few dozen words and three patterns, twice.
+    pub const BYTES_EXPLAINED: usize = Self::BYTES + 8192;
+
+    fn new(
+        masked: Box<str>,
+        assessment: Assessment,
+        tag: Tag,
+        unsure: bool,
+        why: Option<Box<Why>>,
+        model: &Model,
+    ) -> Self {
         let pattern = PatternId::of(&masked);
         let label = model.label(&assessment);
         let score = assessment.expected();
         let version = serde_json::Value::from(model.version());
-        let json_members = format!(
-            ",\"risk_label\":{label},\"risk_score\":{score:.3},\"level\":\"{}\",\"tag\":\"{tag}\",\"pattern_id\":\"{pattern}\",\"model_version\":{version}",
+        let interval = assessment.interval();
+        let mut json_members = format!(
+            ",\"risk_label\":{label},\"risk_score\":{score:.3},\"risk_interval\":[{},{}],\"unsure\":{unsure},\
+             \"level\":\"{}\",\"tag\":\"{tag}\",\"pattern_id\":\"{pattern}\",\"model_version\":{version}",
+            interval.0,
+            interval.1,
             label.level_name(),
         );
-        Self { pattern, masked, assessment, label, score, tag, json_members: json_members.into() }
+        if let Some(text) = why.as_ref().and_then(|why| serde_json::to_string(why).ok()) {
+            json_members.push_str(",\"explanation\":");
+            json_members.push_str(&text);
+        }
+        let json_members = json_members.into();
+        Self { pattern, masked, assessment, label, score, tag, interval, unsure, why, json_members }
     }
 }
 
 /// What the program wrote: the runtime's wrapper taken off every physical line, torn lines put together.
-fn unwrap_record(record: &str) -> Cow<'_, str> {
+pub fn unwrap_record(record: &str) -> Cow<'_, str> {
     if !record.contains('\n') {
         return parse::unwrap(record).content;
     }

@@ -29,7 +29,7 @@ pub struct Style {
     pub colour: bool,
     /// JSON and CSV also carry the eleven probabilities.
     pub probabilities: bool,
-    /// Standard output is a terminal: what could steer it is made visible.
+    /// Standard output is a terminal: what could steer it is made visible, and an unsure risk has a `?`.
     pub harmless: bool,
 }
 
@@ -54,7 +54,9 @@ impl Style {
             Format::Csv => self.push_csv(&scored.text, known, model_version, out),
             Format::Simple => {
                 self.colour(known, out);
-                _ = write!(out, "[{}]", known.label);
+                // Programs read this format too, and know no `?`.
+                let mark = if known.unsure && self.harmless { "?" } else { "" };
+                _ = write!(out, "[{}{mark}]", known.label);
                 self.reset(out);
                 out.push(' ');
                 self.push_text(&scored.text, out);
@@ -63,7 +65,14 @@ impl Style {
                 self.colour(known, out);
                 _ = write!(out, "{:>4}", known.label);
                 self.reset(out);
-                _ = write!(out, "  {:<9}  {:<9}  {}  ", known.label.level_name(), known.tag, known.pattern);
+                _ = write!(
+                    out,
+                    "{} {:<9}  {:<9}  {}  ",
+                    mark(known),
+                    known.label.level_name(),
+                    known.tag,
+                    known.pattern
+                );
                 self.push_text(&scored.text, out);
             }
         }
@@ -123,6 +132,11 @@ impl Style {
             out.push_str(RESET);
         }
     }
+}
+
+/// What stands behind a risk in a column.
+pub fn mark(known: &Known) -> char {
+    if known.unsure { '?' } else { ' ' }
 }
 
 fn push_probabilities(known: &Known, separator: char, out: &mut String) {

@@ -7,6 +7,7 @@ use logrisk_base::{PatternId, Risk};
 
 use crate::{
     pipeline::{Known, Scored},
+    render::mark,
     terminal::{RESET, colour_of, grouped, push_harmless},
 };
 
@@ -20,6 +21,7 @@ const SAMPLE: usize = 400;
 pub struct Tally {
     pub lines: u64,
     pub records: u64,
+    unsure: u64,
     by_risk: [u64; Risk::COUNT],
     patterns: HashMap<PatternId, Entry>,
     /// Records of patterns that were not counted one by one.
@@ -36,6 +38,7 @@ impl Tally {
     /// Counts one record.
     pub fn count(&mut self, scored: &Scored<'_>) {
         self.records += 1;
+        self.unsure += u64::from(scored.known.unsure);
         if let Some(count) = self.by_risk.get_mut(usize::from(scored.known.label.get())) {
             *count += 1;
         }
@@ -55,6 +58,7 @@ impl Tally {
     pub fn merge(&mut self, other: Self) {
         self.lines += other.lines;
         self.records += other.records;
+        self.unsure += other.unsure;
         self.uncounted += other.uncounted;
         for (mine, theirs) in self.by_risk.iter_mut().zip(other.by_risk) {
             *mine += theirs;
@@ -65,9 +69,9 @@ impl Tally {
     }
 
     /// The riskiest patterns, as a table for people. Equal risks: the rarer first, since what is rare is news.
-    pub fn top(&self, limit: usize, minimum: Risk, colour: bool) -> String {
-        let mut entries: Vec<_> =
-            self.patterns.values().filter(|entry| entry.known.label >= minimum).collect();
+    pub fn top(&self, limit: usize, minimum: Risk, unsure_only: bool, colour: bool) -> String {
+        let wanted = |known: &Known| known.label >= minimum && (known.unsure || !unsure_only);
+        let mut entries: Vec<_> = self.patterns.values().filter(|entry| wanted(&entry.known)).collect();
         entries.sort_by(|left, right| {
             right
                 .known
@@ -81,7 +85,8 @@ impl Tally {
         for entry in entries.iter().take(limit) {
             let label = entry.known.label;
             let (begin, end) = if colour { (colour_of(label), RESET) } else { ("", "") };
-            _ = write!(text, "{begin}{label:>4}{end}  {:>8}  {:<9}  ", grouped(entry.count), entry.known.tag);
+            let (mark, count) = (mark(&entry.known), grouped(entry.count));
+            _ = write!(text, "{begin}{label:>4}{end}{mark} {count:>8}  {:<9}  ", entry.known.tag);
             push_harmless(&entry.sample, &mut text);
             text.push('\n');
         }
@@ -107,6 +112,14 @@ impl Tally {
             elapsed.as_secs_f64(),
             grouped((self.lines as f64 / elapsed.as_secs_f64().max(1e-9)) as u64),
         );
+        if self.unsure > 0 {
+            let share = 100.0 * self.unsure as f64 / self.records.max(1) as f64;
+            _ = writeln!(
+                text,
+                "{} records unsure (?), {share:.1} %; see them with --unsure",
+                grouped(self.unsure)
+            );
+        }
         let most = self.by_risk.iter().copied().max().unwrap_or(0).max(1) as f64;
         for (risk, count) in
             Risk::all().rev().zip(self.by_risk.into_iter().rev()).filter(|(_, count)| *count > 0)

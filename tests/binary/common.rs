@@ -29,7 +29,12 @@ impl Outcome {
 /// The binary, with nothing in the environment that changes what it does.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logrisk"));
-    command.args(arguments).env_remove("LOGRISK_MODEL").env_remove("LOGRISK_RULES").env("NO_COLOR", "1");
+    command.args(arguments).env("NO_COLOR", "1");
+    let settings = ["LOGRISK_MODEL", "LOGRISK_RULES", "LOGRISK_ADAPTER", "LOGRISK_TOKENIZER"];
+    let alerts = ["ALERT_WEBHOOK_URL", "ALERT_CHANNEL", "ALERT_MIN_RISK_LEVEL", "PAGERDUTY_ROUTING_KEY"];
+    for variable in settings.into_iter().chain(alerts) {
+        command.env_remove(variable);
+    }
     command
 }
 

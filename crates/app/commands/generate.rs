@@ -1,7 +1,6 @@
 //! `logrisk generate`: synthetic log lines with known risks.
 
 use std::{
-    fs::File,
     io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -14,6 +13,8 @@ use logrisk_train::{
     dataset::{Format, io_error},
     generate::{GenerateOptions, Generator},
 };
+
+use crate::output::Output;
 
 /// Write synthetic log lines in the formats of real programs.
 ///
@@ -55,11 +56,13 @@ fn format_names() -> PossibleValuesParser {
 /// # Errors
 /// When the output cannot be written to.
 pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
-    write(args).with_context(|| format!("could not write {}", args.output.display()))?;
+    let mut output = Output::create(&args.output)?;
+    write(args, &mut output).with_context(|| format!("could not write {}", args.output.display()))?;
+    output.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(args: &GenerateArgs) -> io::Result<()> {
+fn write(args: &GenerateArgs, output: &mut Output) -> io::Result<()> {
     let format = Format::NAMES
         .iter()
         .find(|(name, _)| args.format.as_deref() == Some(*name))
@@ -67,8 +70,6 @@ fn write(args: &GenerateArgs) -> io::Result<()> {
     let options = GenerateOptions { balanced: args.balanced, seed: args.seed, format };
     let mut generator = Generator::new(options).map_err(io::Error::other)?;
     let to_stdout = args.output == Path::new("-");
-    let output: Box<dyn Write> =
-        if to_stdout { Box::new(io::stdout().lock()) } else { Box::new(File::create(&args.output)?) };
     let mut output = BufWriter::with_capacity(1 << 18, output);
     let progress = progress(args.count, to_stdout);
     let mut line = String::new();

@@ -1,9 +1,8 @@
 //! `logrisk label`: weak labels by rules, as CSV to train on or to correct by hand.
 
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     slice,
 };
@@ -20,6 +19,7 @@ use logrisk_train::{
 use crate::{
     assemble::Block,
     input::{Failure, Feeder},
+    output::Output,
 };
 
 /// Label log lines by rules, to have something to train on.
@@ -53,28 +53,22 @@ pub struct LabelArgs {
 /// When a file cannot be read or written, or the rule file is not valid.
 pub fn run(args: &LabelArgs) -> anyhow::Result<ExitCode> {
     let mut labeller = Labeller::new(super::rules::open_rules(args.rules.as_deref())?);
-    if args.input != Path::new("-") {
-        // Before the output is emptied.
-        File::open(&args.input).with_context(|| format!("could not read {}", args.input.display()))?;
-    }
     let mut feeder = Feeder::new(slice::from_ref(&args.input), false, true)?;
-    let output: Box<dyn Write> = if args.output == Path::new("-") {
-        Box::new(io::stdout().lock())
-    } else {
-        let file = File::create(&args.output);
-        Box::new(file.with_context(|| format!("could not write {}", args.output.display()))?)
-    };
-    let mut csv = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, output));
+    let mut output = Output::create(&args.output)?;
+    let mut csv = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, &mut output));
     let counts = if args.patterns {
         label_patterns(&mut feeder, &mut labeller, &mut csv)
     } else {
         label_records(&mut feeder, &mut labeller, &mut csv)
     };
+    // Flushed already, or failed.
+    drop(csv);
     match counts {
         Ok(counts) => {
             if let Some(Failure { name, cause }) = feeder.failures().first() {
                 anyhow::bail!("could not read {name}: {cause}");
             }
+            output.finish()?;
             // Standard error may be closed; the labels are what was asked for.
             _ = writeln!(io::stderr(), "{} records labelled, {} patterns", counts.records, counts.patterns);
             Ok(ExitCode::SUCCESS)

@@ -1,25 +1,32 @@
 //! `logrisk predict`: the first seed's command line, arguments and output kept as they were.
 //!
-//! New work uses `logrisk score`. Differences from the seed: a model is a folder or `.tar.zst` of ours, and
-//! `--preprocess` masks as the model's manifest says it was trained.
+//! New work uses `logrisk score`. A difference from the seed: `--preprocess` masks as the model was trained, with the
+//! seed's own masks for the seed's models.
 
 use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use logrisk_base::Risk;
+use logrisk_base::{MaskStyle, Risk};
 use logrisk_enrich::{
     mask::{mask_into, mask_seed_into},
     parse::{parse, unwrap},
 };
 use logrisk_score::{
-    archive::MaskKind,
     encoder::Precision,
     model::{Assessment, Model, ModelScratch},
 };
 use serde::Serialize;
 
-use super::{model::open_model_with_tokenizer, score::parse_risk};
+use crate::output::Output;
+
+use super::{
+    model::{load_model, open_adapter, open_archive},
+    score::parse_risk,
+};
+
+/// Tokens of a line that the seed reads.
+const SEED_TOKENS: usize = 128;
 
 /// Characters of a line that `--format simple` shows.
 const SHOWN: usize = 80;
@@ -29,15 +36,20 @@ const SHOWN: usize = 80;
 #[command(after_help = "\
 Examples:
   logrisk predict -m models/default -t models/default -i logs.txt --preprocess --format simple
+  logrisk predict -m models/v1/model.onnx -t models/v1/tokenizer -i logs.txt --preprocess
   logrisk predict -m models/default -t models/default -i 'ERROR kernel panic - not syncing' --preprocess")]
 pub struct PredictArgs {
-    /// Model folder or .tar.zst
+    /// ONNX file, model folder or .tar.zst
     #[arg(long, short)]
     model: PathBuf,
 
     /// Tokenizer: a folder, tokenizer.json or vocab.txt
     #[arg(long, short)]
     tokenizer: PathBuf,
+
+    /// What `logrisk adapt` learnt from this site's corrections; belongs to one model
+    #[arg(long, value_name = "FILE", env = "LOGRISK_ADAPTER")]
+    adapter: Option<PathBuf>,
 
     /// A file with one line a record, or the line itself
     #[arg(long, short)]
@@ -91,7 +103,9 @@ struct Prediction {
 }
 
 pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
-    let model = open_model_with_tokenizer(&arguments.model, &arguments.tokenizer, Precision::Int8)?;
+    let archive = open_archive(Some(&arguments.model), Some(&arguments.tokenizer))?;
+    let adapter = open_adapter(arguments.adapter.as_deref(), &archive)?;
+    let model = load_model(archive, adapter, Precision::Int8)?.with_limit(SEED_TOKENS);
     let logs: Vec<String> = match fs::read(&arguments.input) {
         Ok(bytes) => String::from_utf8_lossy(&bytes)
             .lines()
@@ -121,7 +135,11 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     let text = rendered(arguments.format, &predictions)?;
     match &arguments.output {
         Some(path) => {
-            fs::write(path, text).with_context(|| format!("could not write {}", path.display()))?;
+            let mut output = Output::create(path)?;
+            output
+                .write_all(text.as_bytes())
+                .with_context(|| format!("could not write {}", path.display()))?;
+            output.finish()?;
             eprintln!("Results saved to {}", path.display());
         }
         None => std::io::stdout().write_all(text.as_bytes())?,
@@ -139,11 +157,11 @@ pub fn run(arguments: &PredictArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn masked(log: &str, mask: MaskKind) -> String {
+fn masked(log: &str, mask: MaskStyle) -> String {
     let mut text = String::new();
     match mask {
-        MaskKind::Seed => mask_seed_into(log, &mut text),
-        MaskKind::Default => mask_into(&parse(&unwrap(log).content), &mut text),
+        MaskStyle::Seed => mask_seed_into(log, &mut text),
+        MaskStyle::Default => mask_into(&parse(&unwrap(log).content), &mut text),
     }
     text
 }

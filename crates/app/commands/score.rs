@@ -14,16 +14,13 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Context as _;
-use clap::{Args, ValueEnum, value_parser};
-use logrisk_base::Risk;
-use logrisk_enrich::{
-    mask::MaskStyle,
-    redact::{Redactions, Redactor},
-};
-use logrisk_score::{archive::MaskKind, cache::ScoreCache, encoder::Precision};
+use anyhow::{Context as _, ensure};
+use clap::{Args, value_parser};
+use logrisk_base::{MaskStyle, Risk};
+use logrisk_enrich::redact::{Redactions, Redactor};
+use logrisk_score::{cache::ScoreCache, encoder::Precision};
 
-use super::model::open_model;
+use super::model::{load_model, open_adapter, open_archive};
 use crate::{
     assemble::Block,
     input::Feeder,
@@ -43,7 +40,9 @@ Examples:
   logrisk score --top app.log                     the riskiest patterns, with counts and a sample
   kubectl logs deploy/api -f | logrisk score --min-risk 5
   logrisk score --format json old.log.gz | jq 'select(.risk_label >= 7)'
+  logrisk score --unsure --format table app.log   what the model cannot tell
   logrisk score --follow /var/log/syslog
+  logrisk score --model model.onnx --tokenizer tokenizer/ app.log
 
 Lines of one stack trace are one record. Compressed files (gzip, zstd) are recognised by their content.")]
 pub struct ScoreArgs {
@@ -86,6 +85,14 @@ pub struct ScoreArgs {
     #[arg(long)]
     probabilities: bool,
 
+    /// Print only records whose risk is unsure: where a person's time is well spent
+    #[arg(long)]
+    unsure: bool,
+
+    /// JSON also says why: what decided, what each word adds, the nearest known patterns
+    #[arg(long)]
+    explain: bool,
+
     /// No summary on standard error
     #[arg(long, short)]
     quiet: bool,
@@ -99,11 +106,20 @@ pub struct ScoreArgs {
 }
 
 /// What scores: shared by the commands that do.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// A model folder or .tar.zst instead of the built-in model
-    #[arg(long, short, value_name = "PATH", env = "LOGRISK_MODEL")]
+    /// A built-in model (see `logrisk model list`), a model folder, .tar.zst, ONNX file or Hugging Face checkpoint;
+    /// `default` if absent
+    #[arg(long, short, value_name = "MODEL", env = "LOGRISK_MODEL")]
     pub model: Option<PathBuf>,
+
+    /// The model's tokenizer, where it is elsewhere: a folder, tokenizer.json or vocab.txt
+    #[arg(long, short, value_name = "PATH", env = "LOGRISK_TOKENIZER")]
+    pub tokenizer: Option<PathBuf>,
+
+    /// What `logrisk adapt` learnt from this site's corrections; belongs to one model
+    #[arg(long, value_name = "FILE", env = "LOGRISK_ADAPTER")]
+    pub adapter: Option<PathBuf>,
 
     /// Rules that tag lines, instead of the built-in ones
     #[arg(long, value_name = "FILE", env = "LOGRISK_RULES")]
@@ -122,32 +138,23 @@ pub struct EngineArgs {
     pub max_tokens: u16,
 
     /// Masks that make the pattern, if not those that the model was trained behind
-    #[arg(long, value_enum)]
-    pub mask: Option<Mask>,
-}
-
-/// Which masks make the pattern.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Mask {
-    /// logrisk's own classes.
-    Default,
-    /// The five of the first seed.
-    Seed,
+    #[arg(long, value_name = "default|seed")]
+    pub mask: Option<MaskStyle>,
 }
 
 impl EngineArgs {
     /// Opens model and rules.
     pub fn pipeline(&self, redactor: Option<Redactor>, cache: bool) -> anyhow::Result<Pipeline> {
-        let model = open_model(self.model.as_deref(), self.precision, self.max_tokens)?;
-        let mask = match (self.mask, model.mask()) {
-            (Some(Mask::Seed), _) | (None, MaskKind::Seed) => MaskStyle::Seed,
-            _ => MaskStyle::Default,
-        };
+        let archive = open_archive(self.model.as_deref(), self.tokenizer.as_deref())?;
+        let adapter = open_adapter(self.adapter.as_deref(), &archive)?;
+        let model = load_model(archive, adapter, self.precision)?.with_limit(usize::from(self.max_tokens));
         Ok(Pipeline {
-            mask,
+            mask: self.mask.unwrap_or(model.mask()),
             rules: super::rules::open_rules(self.rules.as_deref())?,
+            rules_file: self.rules.as_ref().map_or("built in".to_owned(), |path| path.display().to_string()),
             redactor,
             cache: cache.then(|| ScoreCache::new(ScoreCache::<Arc<Known>>::DEFAULT_BYTES, Known::BYTES)),
+            explain: false,
             model,
         })
     }
@@ -167,9 +174,18 @@ pub fn parse_risk(text: &str) -> Result<Risk, String> {
 
 pub fn run(arguments: &ScoreArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    ensure!(
+        !arguments.explain || arguments.format == Format::Json,
+        "--explain needs --format json; for eyes there is `logrisk explain`"
+    );
     let redactor = (!arguments.no_redact)
         .then(|| Redactor::new(Redactions { secrets: true, personal: arguments.redact_personal }));
-    let pipeline = arguments.engine.pipeline(redactor, !arguments.no_cache)?;
+    let mut pipeline = arguments.engine.pipeline(redactor, !arguments.no_cache)?;
+    if arguments.explain {
+        pipeline.explain = true;
+        let bytes = ScoreCache::<Arc<Known>>::DEFAULT_BYTES;
+        pipeline.cache = pipeline.cache.map(|_| ScoreCache::new(bytes, Known::BYTES_EXPLAINED));
+    }
     let feeder = Feeder::new(&arguments.files, arguments.follow, !arguments.no_join)?;
     if arguments.files.is_empty() && io::stdin().is_terminal() {
         eprintln!("logrisk: reading lines from the terminal; end with Ctrl-D");
@@ -195,7 +211,8 @@ pub fn run(arguments: &ScoreArgs) -> anyhow::Result<ExitCode> {
 
     let tally = run.all_threads(arguments.engine.threads())?;
     if let Some(limit) = arguments.top {
-        io::stdout().write_all(tally.top(limit, arguments.min_risk, style.colour).as_bytes())?;
+        io::stdout()
+            .write_all(tally.top(limit, arguments.min_risk, arguments.unsure, style.colour).as_bytes())?;
     }
     let show_summary = arguments.top.is_some() || io::stdout().is_terminal();
     if show_summary && !arguments.quiet {
@@ -272,7 +289,9 @@ impl Run<'_> {
             out.clear();
             for scored in &scored {
                 tally.count(scored);
-                if self.arguments.top.is_none() && scored.known.label >= self.arguments.min_risk {
+                let wanted = scored.known.label >= self.arguments.min_risk
+                    && (scored.known.unsure || !self.arguments.unsure);
+                if self.arguments.top.is_none() && wanted {
                     self.style.push(scored, self.pipeline.model.version(), &mut out);
                 }
             }

@@ -13,7 +13,7 @@ use logrisk_train::split::{GroupBy, PART_NAMES, SplitOptions, split};
 
 /// Split labelled data into train.csv, val.csv and test.csv.
 ///
-/// All rows of a pattern, or of a source, go to the same part: lines of one pattern are copies of each other, and a
+/// All rows of a pattern, or of a source, go to the same part, and no pattern is in two: lines of one pattern are copies of each other, and a
 /// model that has seen one knows them all.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -49,7 +49,7 @@ pub struct SplitArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum By {
-    /// The column pattern_id, or the pattern of the text.
+    /// The pattern of the text, and the column pattern_id where there is one.
     Pattern,
     /// The column source.
     Source,
@@ -84,6 +84,12 @@ pub fn run(args: &SplitArgs) -> anyhow::Result<ExitCode> {
             path.display(),
             parts.rows[part],
             parts.groups[part]
+        ));
+    }
+    if parts.left_out > 0 {
+        report.push_str(&format!(
+            "{} rows are in no part: another source has their pattern in an earlier one\n",
+            parts.left_out
         ));
     }
     // The files are written; a closed standard error changes nothing about that.

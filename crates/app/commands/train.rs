@@ -1,6 +1,7 @@
 //! `logrisk train`: from labelled lines, or a recipe, to a model archive.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{IsTerminal, stderr},
     ops::ControlFlow,
@@ -10,17 +11,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
-use clap::Args;
+use anyhow::{Context, anyhow, bail, ensure};
+use clap::{Args, Command, FromArgMatches};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use logrisk_base::Risk;
+use logrisk_base::{MaskStyle, Risk};
 use logrisk_score::{
     archive::{Archive, Description},
+    encoder::{Isa, Precision},
+    model::Model,
     tokenize::Tokenizer,
     weights::{Activation, Shape, Storage, Weights},
 };
 use logrisk_train::{
-    dataset::{Canonical, Dataset, Recipe, labelled_target, read_labelled, read_truths},
+    calibrate::{JudgedText, calibrate, know},
+    dataset::{
+        Canonical, Conflicts, Dataset, DatasetError, Recipe, expected_risk, labelled_target, read_labelled,
+        read_truths,
+    },
+    distil::Distilled,
     example::{Example, ExampleSource},
     fine_tune::{
         Decay, Ending, Evaluation, History, Loss, Options, Progress, StepReport, fine_tune, fit_vocabulary,
@@ -37,9 +45,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   logrisk train --data corrections.csv --base models/default --output models/mine
-  logrisk train --recipe config/recipe.yaml --shape mini --epochs 8 --lr 5e-4 --output models/scratch
-  logrisk train --recipe config/recipe.yaml --base all-MiniLM-L6-v2 --layers 4 --vocabulary 8000 --minutes 90 \\
-      --output models/nightly
+  logrisk train --recipe config/recipe.yaml --base all-MiniLM-L6-v2 --output models/mine     as the shipped model was
+  logrisk train --recipe config/recipe.yaml --shape mini --teacher models/default --output models/small
 
 Data files are CSV or JSON lines with `text` (or `log`, `message`), `label` (or `risk`, `risk_label`), and if you
 have them `tag` and `weight`.")]
@@ -47,13 +54,22 @@ pub struct TrainArgs {
     /// Labelled lines to learn from; may be given several times
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
-    /// A recipe of several sources, such as config/recipe.yaml
+    /// A recipe of sources and settings, such as config/recipe.yaml
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Labelled lines to judge by; without it, what the recipe keeps aside
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
-    /// An archive of ours, or a checkpoint of Hugging Face (BERT, DistilBERT, MiniLM), to start from
+    /// Lines that will judge the model later: refused if one has a pattern that the data has too; may be given several times
+    #[arg(long, value_name = "FILE")]
+    test: Vec<PathBuf>,
+    /// What to do with a line that has two labels [default: the recipe's, or majority]
+    #[arg(long, value_name = "majority|error")]
+    conflicts: Option<Conflicts>,
+    /// Train although all lines have one risk, or lines to judge by have patterns of the data
+    #[arg(long)]
+    force: bool,
+    /// An archive of ours, a checkpoint of Hugging Face (BERT, DistilBERT, MiniLM) or an ONNX file to start from
     #[arg(long, value_name = "DIR", conflicts_with = "shape")]
     base: Option<PathBuf>,
     /// Without a base: the shape of the new model, `mini` or LAYERSxWIDTH
@@ -149,20 +165,40 @@ pub struct TrainArgs {
     /// Leave the embeddings as the base has them; faster
     #[arg(long)]
     freeze_embeddings: bool,
+    /// An archive whose beliefs are mixed into the targets; of several, their mean
+    #[arg(long, value_name = "DIR")]
+    teacher: Vec<PathBuf>,
+    /// The teachers' share of a target
+    #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
+    teacher_share: f32,
 }
+
+/// At most so many held-out examples judge a model while it trains: all of them would take as long as the training.
+const JUDGES: usize = 4000;
 
 /// Runs the command.
 ///
 /// # Errors
 /// When data, base or settings cannot be used, or nothing can be written.
-pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
+pub fn run(given: &TrainArgs) -> anyhow::Result<ExitCode> {
+    let with_recipe = match &given.recipe {
+        Some(path) => Some(settings_of(path)?),
+        None => None,
+    };
+    let args = with_recipe.as_ref().unwrap_or(given);
     refuse_occupied(&args.output)?;
-    let mut dataset = open_dataset(args)?;
+    let dataset = Dataset::open(recipe(args)?)?;
+    check(args, &dataset)?;
+    let mut dataset = taught(dataset, args)?;
     let validation = match &args.validation {
         Some(path) => read_validation(path)?,
-        None => dataset.validation().to_vec(),
+        None => {
+            let held_out = dataset.source.validation();
+            held_out.iter().step_by(held_out.len().div_ceil(JUDGES).max(1)).cloned().collect()
+        }
     };
-    let sample = dataset.epoch(0, args.seed);
+    // The vocabulary is the same whatever the seed, so that seeds can be compared and models averaged.
+    let sample = dataset.source.epoch(0, 0);
     let (mut weights, tokenizer, base) = starting_point(args, &sample)?;
     drop(sample);
     let options = options(args)?;
@@ -183,9 +219,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     display.bar.finish_and_clear();
     let history = result.with_context(|| format!("could not train {}", args.output.display()))?;
 
+    let teachers: Vec<&str> = dataset.teachers.iter().map(Model::version).collect();
+    let dataset = &dataset.source;
     let sizes = dataset.sizes();
     let created = now();
-    let archive = Archive {
+    let mut archive = Archive {
         weights,
         tokenizer,
         description: Description {
@@ -198,18 +236,61 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
                 "read_labels": sizes.read_labels,
                 "templates": sizes.templates,
                 "labelled": sizes.labelled,
+                "teachers": teachers,
                 "held_out": dataset.held_out(),
             }),
             figures: json!({ "validation": best(&history) }),
             ..Description::default()
         },
+        known: None,
     };
+    if !dataset.patterns().is_empty() {
+        know(&mut archive, dataset.patterns().to_vec())?;
+    }
+    let judged = if args.validation.is_some() { judged(&validation) } else { dataset.judged().to_vec() };
+    match calibrate(&mut archive, &judged) {
+        Ok(figures) => eprintln!("{}", super::calibrate::summary(&figures)),
+        // Its answers can be used as they are.
+        Err(error) => eprintln!("not calibrated: {error}"),
+    }
     finish(args, &archive, &options, &history)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The arguments once more, those of the recipe first: of a flag that is given twice the last one counts.
+fn settings_of(recipe: &Path) -> anyhow::Result<TrainArgs> {
+    let training = Recipe::read(recipe)?.training;
+    let settings =
+        training.iter().filter_map(|(flag, setting)| setting.as_argument(flag)).map(OsString::from);
+    let given = std::env::args_os().skip_while(|argument| argument != "train").skip(1);
+    let command =
+        TrainArgs::augment_args(Command::new("train").no_binary_name(true).args_override_self(true));
+    let matches = command.try_get_matches_from(settings.chain(given)).map_err(|error| {
+        let problem = error.to_string();
+        let problem = problem.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        anyhow!("{}, training: {problem}", recipe.display())
+    })?;
+    Ok(TrainArgs::from_arg_matches(&matches)?)
+}
+
+/// The data, its targets mixed with what the teachers believe.
+fn taught(source: Dataset, args: &TrainArgs) -> anyhow::Result<Distilled<Dataset>> {
+    let share = args.teacher_share;
+    ensure!((0.0..=1.0).contains(&share), "--teacher-share is {share}; use a share between 0 and 1");
+    let open = |path: &PathBuf| -> anyhow::Result<Model> {
+        let model = Model::load(Archive::open(path)?, Precision::Int8, Isa::detect())?;
+        ensure!(
+            model.mask() == MaskStyle::Default,
+            "teacher {} reads other masks than a training writes; name a model that `logrisk train` made",
+            path.display()
+        );
+        Ok(model)
+    };
+    Ok(Distilled { source, teachers: args.teacher.iter().map(open).collect::<Result<_, _>>()?, share })
+}
+
 /// Before hours of training, not after them.
-fn refuse_occupied(output: &Path) -> anyhow::Result<()> {
+pub fn refuse_occupied(output: &Path) -> anyhow::Result<()> {
     let occupied = fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
     ensure!(
         !occupied || output.join("manifest.json").is_file(),
@@ -265,12 +346,13 @@ fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
         None => {
             let mut lines = 0;
             for path in &args.data {
-                lines += read_labelled(path, Default::default())?.rows.len();
+                lines += read_labelled(path, args.conflicts.unwrap_or_default())?.rows.len();
             }
             Recipe { built_in_templates: false, epoch_examples: lines, ..Recipe::default() }
         }
     };
     recipe.labelled.extend(args.data.iter().cloned());
+    recipe.conflicts = args.conflicts.unwrap_or(recipe.conflicts);
     if let Some(examples) = args.epoch_examples {
         recipe.epoch_examples = examples;
     }
@@ -283,8 +365,29 @@ fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
-fn open_dataset(args: &TrainArgs) -> anyhow::Result<Dataset> {
-    Ok(Dataset::open(recipe(args)?)?)
+/// Refuses what would waste hours or deceive; says what is odd.
+fn check(args: &TrainArgs, dataset: &Dataset) -> anyhow::Result<()> {
+    let mut checks = vec![dataset.require_two_classes()];
+    checks.extend(args.validation.iter().chain(&args.test).map(|path| dataset.require_unseen(path)));
+    for check in checks {
+        match check {
+            Err(problem @ (DatasetError::OneClass { .. } | DatasetError::Leakage { .. })) if args.force => {
+                eprintln!("warning: {problem}");
+            }
+            other => other?,
+        }
+    }
+    let missing: Vec<String> = dataset.missing_risks().iter().map(Risk::to_string).collect();
+    if !missing.is_empty() {
+        eprintln!("warning: no line has risk {}; the model will hardly ever answer so", missing.join(", "));
+    }
+    let conflicts = dataset.sizes().conflicts;
+    if conflicts > 0 {
+        eprintln!(
+            "warning: texts with two different labels: {conflicts}; the label with more weight was kept"
+        );
+    }
+    Ok(())
 }
 
 fn read_validation(path: &Path) -> anyhow::Result<Vec<Example>> {
@@ -302,6 +405,16 @@ fn read_validation(path: &Path) -> anyhow::Result<Vec<Example>> {
     Ok(examples)
 }
 
+/// Lines to judge by as lines to calibrate on: each text is a family of its own.
+fn judged(validation: &[Example]) -> Vec<JudgedText> {
+    let judged = validation.iter().map(|example| JudgedText {
+        text: example.text.clone(),
+        risk: Risk::nearest(expected_risk(&example.target)),
+        family: example.text.clone(),
+    });
+    judged.collect()
+}
+
 /// Weights, tokeniser, and the name of what they come from.
 fn starting_point(args: &TrainArgs, sample: &[Example]) -> anyhow::Result<(Weights, Tokenizer, String)> {
     let texts = sample.iter().map(|example| example.text.as_str());
@@ -310,9 +423,10 @@ fn starting_point(args: &TrainArgs, sample: &[Example]) -> anyhow::Result<(Weigh
         let (weights, tokenizer) = from_scratch(shape, texts, args.vocabulary.unwrap_or(8000), args.seed)?;
         return Ok((weights, tokenizer, "from scratch".to_owned()));
     };
-    let is_archive = path.is_file() || path.join("manifest.json").is_file();
-    let base = if is_archive { Archive::open(path) } else { Archive::open_checkpoint(path) }?;
+    let base = super::model::open_archive(Some(path), None)?;
     let mut weights = base.weights;
+    // A head of another shape than ours, such as a DistilBERT classifier's, makes room for a new one.
+    weights.head.take_if(|head| head.dense.outputs != weights.shape.hidden / 2);
     if let Some(layers) = args.layers {
         ensure!(
             (1..=weights.layers.len()).contains(&layers),
@@ -399,7 +513,7 @@ fn options(args: &TrainArgs) -> anyhow::Result<Options> {
 }
 
 /// The present moment, RFC 3339 in UTC, to the second.
-fn now() -> String {
+pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -1,9 +1,9 @@
 //! From a raw line to the text that the model reads: pure functions, no IO, none can fail.
 //!
 //! ```text
-//! line ─► unwrap ─► join ─► redact ─► parse ─► mask ─► rules
-//!         CRI,      stack   secrets   level,   canonical text,   tag, weak risk
-//!         docker    traces  PII       message  pattern id
+//! lines ─► join ───► redact ──► unwrap ─► parse ──► mask ─────────► rules
+//!          stack     secrets,   CRI,      level,    canonical text,  tag,
+//!          traces    PII        docker    message   pattern id       weak risk
 //! ```
 
 pub mod join;

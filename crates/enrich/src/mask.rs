@@ -23,6 +23,7 @@ mod attack;
 mod bytes;
 mod class;
 mod context;
+mod evidence;
 mod frames;
 mod name;
 mod number;
@@ -36,18 +37,12 @@ mod words;
 
 use crate::parse::Parsed;
 
+pub use evidence::words_left;
+
 use bytes::{is_space, slice};
 use pass::{Overflow, Pass, mark_attack};
 
-/// Which masks make the pattern text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MaskStyle {
-    /// Our own: canonical text of the parsed record, every variable part a class.
-    #[default]
-    Default,
-    /// The first seed's: seven regular expressions on the raw line, lower case.
-    Seed,
-}
+pub use class::MASKS;
 
 /// The most bytes of a masked text, but for a last class: about four times what the model reads of a record.
 const LIMIT: usize = 2048;

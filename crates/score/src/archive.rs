@@ -4,24 +4,30 @@
 //! model.safetensors   weights, f16 unless asked otherwise     ┐
 //! config.json         the encoder's shape                     ├ what Hugging Face's libraries open
 //! tokenizer.json      the tokeniser                           ┘
-//! manifest.json       version, where it comes from, how it was measured, size and SHA-256 of the three
+//! manifest.json       version, where it comes from, how it was measured, calibration, size and SHA-256 of the others
+//! known.safetensors   optional: texts whose risk a person gave, and where the encoder puts them
 //! ```
 //!
 //! An archive is opened whole or not at all: every digest is checked, every tensor and id must fit, and whatever is wrong is named.
 //! Nothing is unpacked to disk, so no member can write anywhere. It is written beside its place and then renamed, so
 //! that a crash or a full disk leaves the old one as it was; equal contents give equal bytes.
 
+mod checkpoint;
 mod error;
 mod manifest;
+mod onnx;
 mod read;
 mod write;
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
+
+use sha2::{Digest as _, Sha256};
 
 pub use error::ArchiveError;
-pub use manifest::{Description, FileEntry, LabelRule, Manifest, MaskKind};
+pub use manifest::{Description, FileEntry, LabelRule, Manifest};
 
 use crate::{
+    known::KnownPatterns,
     tokenize::Tokenizer,
     weights::{Storage, Weights},
 };
@@ -35,6 +41,8 @@ pub struct Archive {
     pub tokenizer: Tokenizer,
     /// What else is known about the model.
     pub description: Description,
+    /// Texts whose risk a person gave, to show beside an answer. They are of these weights: others need them anew.
+    pub known: Option<KnownPatterns>,
 }
 
 impl Archive {
@@ -54,12 +62,20 @@ impl Archive {
         Ok(read::open_bytes(bytes)?.0)
     }
 
+    /// As [`Self::open`], and what the manifest says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_manifest(path: &Path) -> Result<(Self, Manifest), ArchiveError> {
+        read::open(path)
+    }
+
     /// Opens an archive whose files lie in memory, by name, such as the model inside the binary.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_members(files: &[(&str, &[u8])]) -> Result<Self, ArchiveError> {
-        Ok(read::open_members(files)?.0)
+    pub fn open_members(files: &[(&str, &[u8])]) -> Result<(Self, Manifest), ArchiveError> {
+        read::open_members(files)
     }
 
     /// Opens a folder as Hugging Face's libraries leave it: without a manifest, and with vocab.txt if there is no
@@ -68,7 +84,36 @@ impl Archive {
     /// # Errors
     /// As [`Self::open`]; a folder with pytorch_model.bin alone is refused with the way to convert it.
     pub fn open_checkpoint(folder: &Path) -> Result<Self, ArchiveError> {
-        read::open_checkpoint(folder)
+        checkpoint::open(folder)
+    }
+
+    /// Opens an ONNX file, whose tokeniser lies elsewhere. One that logrisk did not write is taken for the first seed's: masked
+    /// as the seed masks, with the likeliest risk as the label.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], naming the node that is not understood.
+    pub fn open_onnx(path: &Path, tokenizer: Tokenizer) -> Result<Self, ArchiveError> {
+        onnx::open(path, tokenizer)
+    }
+
+    /// 16 digits that tell what a model answers from what any other does: of weights, tokeniser and all of the description
+    /// but where it comes from and how good it is. The same for a folder and a packed file.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let (training, data, figures) = Default::default();
+        let description =
+            Description { created: String::new(), training, data, figures, ..self.description.clone() };
+        let mut digest = Sha256::new();
+        digest.update(serde_json::to_vec(&description).unwrap_or_default());
+        digest.update(self.tokenizer.to_json());
+        digest.update(format!("{:?}", self.weights.shape));
+        let mut bytes = Vec::new();
+        for tensor in self.weights.tensors() {
+            bytes.clear();
+            bytes.extend(tensor.values.iter().flat_map(|value| value.to_le_bytes()));
+            digest.update(&bytes);
+        }
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Checks everything that [`Self::open`] checks, and says what the manifest says.
@@ -95,6 +140,43 @@ impl Archive {
     pub fn write_tar_zst(&self, path: &Path, storage: Storage) -> Result<Manifest, ArchiveError> {
         write::tar_zst(self, path, storage)
     }
+
+    /// Writes the model as ONNX, replacing a file that is there already; see [`crate::onnx::Export::argmax_is_label`].
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; whatever was there before is then still there.
+    pub fn write_onnx(&self, path: &Path, argmax_is_label: bool) -> Result<(), ArchiveError> {
+        onnx::write(self, path, argmax_is_label)
+    }
+
+    /// The weights for readers that know of no calibration: their logits are the calibrated ones.
+    fn calibrated_weights(&self) -> Cow<'_, Weights> {
+        let mut weights = Cow::Borrowed(&self.weights);
+        if let Some(calibration) = &self.description.calibration
+            && let Some(head) = &mut weights.to_mut().head
+        {
+            calibration.fold_into(&mut head.risk);
+        }
+        weights
+    }
+
+    /// Writes the tokeniser into a folder, in all the files that Hugging Face's libraries of any age look for. Other files
+    /// there are left alone.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn write_tokenizer(&self, folder: &Path) -> Result<(), ArchiveError> {
+        checkpoint::write_tokenizer(self, folder)
+    }
+
+    /// Writes what `transformers` opens with `BertModel.from_pretrained`: f32 weights, configuration and tokeniser. Our heads are
+    /// there as `classifier.*`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a folder with files in it is left alone and refused.
+    pub fn write_checkpoint(&self, folder: &Path) -> Result<(), ArchiveError> {
+        checkpoint::write(self, folder)
+    }
 }
 
 /// The members of an archive.
@@ -103,10 +185,16 @@ mod member {
     pub(super) const CONFIG: &str = "config.json";
     pub(super) const TOKENIZER: &str = "tokenizer.json";
     pub(super) const MANIFEST: &str = "manifest.json";
+    pub(super) const KNOWN: &str = "known.safetensors";
 
     /// The most bytes that a member may have: far above any real one, far below what would hurt.
-    pub(super) const LIMITS: [(&str, u64); 4] =
-        [(WEIGHTS, 2 << 30), (CONFIG, 1 << 20), (TOKENIZER, 64 << 20), (MANIFEST, 4 << 20)];
+    pub(super) const LIMITS: [(&str, u64); 5] = [
+        (WEIGHTS, 2 << 30),
+        (CONFIG, 1 << 20),
+        (TOKENIZER, 64 << 20),
+        (MANIFEST, 4 << 20),
+        (KNOWN, 256 << 20),
+    ];
 }
 
 #[cfg(test)]

@@ -151,6 +151,26 @@ impl Encoder {
         self.body.forward_cls(tokens, scratch, cls);
     }
 
+    /// Width of what [`Self::head_features`] gives for a line: half of [`Self::hidden`]; 0 if the weights have no heads.
+    #[must_use]
+    pub fn head_width(&self) -> usize {
+        self.heads.as_ref().map_or(0, |heads| heads.dense.outputs)
+    }
+
+    /// What the two heads see of [CLS] vectors: their shared hidden layer, none of it negative; empty if the weights have
+    /// no heads.
+    #[must_use]
+    pub fn head_features(&self, cls: &[f32], scratch: &mut Scratch) -> Vec<f32> {
+        let (Some(heads), hidden) = (&self.heads, self.hidden()) else { return Vec::new() };
+        let (rows, kernels, encoded) = (cls.len() / hidden, self.body.kernels, &mut scratch.encoded);
+        let x = scratch.x.take(rows * hidden);
+        x.copy_from_slice(&cls[..rows * hidden]);
+        kernels.encode(x, hidden, Precision::F32, encoded);
+        let y = scratch.y.take(rows * heads.dense.outputs);
+        kernels.multiply(encoded, &heads.dense, y);
+        y.iter().map(|value| value.max(0.0)).collect()
+    }
+
     /// The heads' logits of [CLS] vectors; empty if the weights have no heads.
     #[must_use]
     pub fn heads(&self, cls: &[f32], scratch: &mut Scratch) -> Logits {

@@ -1,14 +1,18 @@
 //! A model ready to judge: tokeniser, encoder and heads, loaded from an archive.
 //!
 //! ```text
-//! masked texts ─► token ids, in batches of bounded size ─► [CLS] vectors ─► 11 risk and 5 tag probabilities each
+//! masked texts ─► token ids, in batches of bounded size ─► [CLS] vectors ─► logits ─► calibration ─► 11 risk and 5 tag
+//!                                                                                                  probabilities each
 //! ```
 
-use logrisk_base::{Risk, Tag};
+use logrisk_base::{MaskStyle, Risk, Tag};
 
 use crate::{
-    archive::{Archive, LabelRule, MaskKind},
+    adapter::{Adapter, Fitted},
+    archive::{Archive, LabelRule},
+    calibration::Calibration,
     encoder::{Encoder, Isa, Precision, Scratch, Tokens},
+    known::KnownPatterns,
     tokenize::Tokenizer,
 };
 
@@ -28,6 +32,34 @@ impl Assessment {
         probabilities: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         tags: [1.0, 0.0, 0.0, 0.0, 0.0],
     };
+
+    /// What is said of a text of which nothing is known but about where it should lie: each step away from the risk is
+    /// a third as likely.
+    #[must_use]
+    pub fn around(risk: Risk, tags: [f32; Tag::COUNT]) -> Self {
+        let mut probabilities = [0.0; Risk::COUNT];
+        for (share, other) in probabilities.iter_mut().zip(Risk::all()) {
+            *share = 3f32.powi(-i32::from(other.get().abs_diff(risk.get())));
+        }
+        let sum: f32 = probabilities.iter().sum();
+        Self { probabilities: probabilities.map(|share| share / sum), tags }
+    }
+
+    /// The central interval that holds at least 80 % of the probability: a tenth at most lies below it, a tenth above.
+    #[must_use]
+    pub fn interval(&self) -> (Risk, Risk) {
+        let reach = |share: f32| {
+            let mut sum = 0.0;
+            let mut risks = Risk::all().zip(&self.probabilities);
+            let found = risks.find(|(_, probability)| {
+                sum += **probability;
+                // Eleven roundings may leave a sum a little short.
+                sum >= share - 1e-6
+            });
+            found.map_or(Risk::MAX, |(risk, _)| risk)
+        };
+        (reach(0.1), reach(0.9))
+    }
 
     /// The expected risk, 0.0 to 10.0: each risk times its probability.
     #[must_use]
@@ -80,7 +112,7 @@ pub struct ModelScratch {
     tokens: Tokens,
     encoder: Scratch,
     cls: Vec<f32>,
-    /// Where in the answers each line of the batch belongs.
+    /// Which of the texts each line of the batch is.
     places: Vec<usize>,
 }
 
@@ -88,12 +120,15 @@ pub struct ModelScratch {
 #[derive(Debug)]
 pub struct Model {
     version: String,
-    mask: MaskKind,
+    mask: MaskStyle,
     label_rule: LabelRule,
+    calibration: Calibration,
+    known: Option<KnownPatterns>,
     tokenizer: Tokenizer,
     encoder: Encoder,
     positions: usize,
     limit: usize,
+    adapter: Option<Fitted>,
 }
 
 /// A batch ends with the text that takes it past this. The encoder cuts batches into smaller chunks of its own, so
@@ -109,7 +144,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::NoHead`] for a bare encoder.
     pub fn load(archive: Archive, precision: Precision, isa: Isa) -> Result<Self, ModelError> {
-        let Archive { weights, tokenizer, description } = archive;
+        let Archive { weights, tokenizer, description, known } = archive;
         if weights.head.is_none() {
             return Err(ModelError::NoHead(description.version));
         }
@@ -120,9 +155,12 @@ impl Model {
             version: description.version,
             mask: description.mask,
             label_rule: description.label_rule,
+            calibration: description.calibration.unwrap_or_default(),
+            known,
             tokenizer,
             positions,
             limit: Self::DEFAULT_LIMIT.min(positions),
+            adapter: None,
         })
     }
 
@@ -134,43 +172,97 @@ impl Model {
         self
     }
 
+    /// Answers from now on as a site's corrections ask; the version then ends in the adapter's name. The caller has asked
+    /// [`Adapter::check`].
+    #[must_use]
+    pub fn with_adapter(mut self, adapter: Adapter) -> Self {
+        self.version = format!("{}+{}", self.version, adapter.name());
+        let patterns: Vec<&str> =
+            adapter.corrections.iter().map(|correction| correction.pattern.as_str()).collect();
+        let features = self.features(&patterns, &mut ModelScratch::default());
+        self.adapter = Some(Fitted::new(adapter, &features));
+        self
+    }
+
     /// Appends what the model says of each masked text, in order. In f32 the answer for a text does not depend on the
     /// others beside it.
     pub fn assess(&self, texts: &[&str], scratch: &mut ModelScratch, out: &mut Vec<Assessment>) {
-        for text in texts {
-            let start = scratch.tokens.ids.len();
-            self.tokenizer.encode_into(text, self.limit, &mut scratch.tokens.ids);
-            if scratch.tokens.ids.len() - start <= MARKS {
-                scratch.tokens.ids.truncate(start);
-            } else {
-                scratch.tokens.ends.push(scratch.tokens.ids.len());
-                scratch.places.push(out.len());
-            }
-            out.push(Assessment::NOTHING);
-            if scratch.tokens.ids.len() >= BATCH_TOKENS {
-                self.run(scratch, out);
-            }
-        }
-        self.run(scratch, out);
-    }
-
-    fn run(&self, scratch: &mut ModelScratch, out: &mut [Assessment]) {
-        let ModelScratch { tokens, encoder, cls, places } = scratch;
-        if !places.is_empty() {
-            self.encoder.forward_cls(tokens, encoder, cls);
-            let logits = self.encoder.heads(cls, encoder);
+        let base = out.len();
+        out.resize(base + texts.len(), Assessment::NOTHING);
+        self.for_each_batch(texts, scratch, |places, cls, scratch| {
+            let logits = self.encoder.heads(cls, scratch);
             let (risks, _) = logits.risk.as_chunks();
             let (tags, _) = logits.tag.as_chunks();
-            for ((place, risk), tag) in places.iter().zip(risks).zip(tags) {
-                if let Some(answer) = out.get_mut(*place) {
-                    *answer = Assessment { probabilities: softmax(risk), tags: softmax(tag) };
+            let answers = risks.iter().zip(tags);
+            for (place, (risk, tag)) in places.iter().zip(answers) {
+                if let Some(answer) = out.get_mut(base + place) {
+                    let probabilities = softmax(&self.calibration.apply(risk));
+                    *answer = Assessment { probabilities, tags: softmax(tag) };
                 }
             }
+            let Some(adapter) = &self.adapter else { return };
+            let features = self.encoder.head_features(cls, scratch);
+            let rows = features.chunks(self.encoder.head_width().max(1));
+            for (place, features) in places.iter().zip(rows) {
+                if let (Some(text), Some(answer)) = (texts.get(*place), out.get_mut(base + place)) {
+                    adapter.apply(text, features, answer);
+                }
+            }
+        });
+    }
+
+    /// What the heads see of each masked text, in order: `hidden / 2` values each, zeros for a text without a token. Near
+    /// texts are those that the model judges for like reasons.
+    #[must_use]
+    pub fn features(&self, texts: &[&str], scratch: &mut ModelScratch) -> Vec<f32> {
+        let width = self.encoder.head_width();
+        let mut out = vec![0.0; texts.len() * width];
+        self.for_each_batch(texts, scratch, |places, cls, scratch| {
+            let features = self.encoder.head_features(cls, scratch);
+            for (place, features) in places.iter().zip(features.chunks(width.max(1))) {
+                if let Some(row) = out.get_mut(place * width..(place + 1) * width) {
+                    row.copy_from_slice(features);
+                }
+            }
+        });
+        out
+    }
+
+    /// Where this model's encoder puts patterns whose risk is known; for [`Archive::known`].
+    #[must_use]
+    pub fn know(&self, patterns: &[(String, Risk)]) -> KnownPatterns {
+        let texts: Vec<&str> = patterns.iter().map(|(text, _)| text.as_str()).collect();
+        let rows = self.features(&texts, &mut ModelScratch::default());
+        KnownPatterns::new(patterns, &rows, self.encoder.head_width())
+    }
+
+    /// Calls with the [CLS] vectors of each batch, and which texts they are of. A text without a token is in none.
+    fn for_each_batch(
+        &self,
+        texts: &[&str],
+        scratch: &mut ModelScratch,
+        mut visit: impl FnMut(&[usize], &[f32], &mut Scratch),
+    ) {
+        let ModelScratch { tokens, encoder, cls, places } = scratch;
+        for (place, text) in texts.iter().enumerate() {
+            let start = tokens.ids.len();
+            self.tokenizer.encode_into(text, self.limit, &mut tokens.ids);
+            if tokens.ids.len() - start <= MARKS {
+                tokens.ids.truncate(start);
+            } else {
+                tokens.ends.push(tokens.ids.len());
+                places.push(place);
+            }
+            let full = tokens.ids.len() >= BATCH_TOKENS || place + 1 == texts.len();
+            if full && !places.is_empty() {
+                self.encoder.forward_cls(tokens, encoder, cls);
+                visit(places, cls, encoder);
+                tokens.ids.clear();
+                tokens.ends.clear();
+                cls.clear();
+                places.clear();
+            }
         }
-        tokens.ids.clear();
-        tokens.ends.clear();
-        cls.clear();
-        places.clear();
     }
 
     /// The label under the archive's rule.
@@ -182,6 +274,18 @@ impl Model {
         }
     }
 
+    /// Whether the answer is too wide to be relied on: a person's time is well spent here.
+    #[must_use]
+    pub fn is_unsure(&self, assessment: &Assessment) -> bool {
+        self.calibration.is_unsure(assessment)
+    }
+
+    /// Patterns whose risk a person gave, if the archive carries them.
+    #[must_use]
+    pub const fn known(&self) -> Option<&KnownPatterns> {
+        self.known.as_ref()
+    }
+
     /// Names the model in answers, metrics and cache keys.
     #[must_use]
     pub fn version(&self) -> &str {
@@ -190,7 +294,7 @@ impl Model {
 
     /// How its input must be masked.
     #[must_use]
-    pub const fn mask(&self) -> MaskKind {
+    pub const fn mask(&self) -> MaskStyle {
         self.mask
     }
 
@@ -230,7 +334,8 @@ fn sample(tokenizer: &Tokenizer) -> Tokens {
 const MARKS: usize = 2;
 
 /// `exp(x) / Σ exp(x)`, from the highest down, so that nothing overflows.
-fn softmax<const N: usize>(logits: &[f32; N]) -> [f32; N] {
+#[must_use]
+pub fn softmax<const N: usize>(logits: &[f32; N]) -> [f32; N] {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers = logits.map(|logit| (logit - highest).exp());
     let sum: f32 = powers.iter().sum();
@@ -259,6 +364,29 @@ mod tests {
         }
         assert_eq!(Assessment::NOTHING.expected(), 0.0);
         assert_eq!((Assessment::NOTHING.label().get(), Assessment::NOTHING.tag()), (0, Tag::Debug));
+    }
+
+    #[test]
+    fn the_interval_leaves_a_tenth_on_either_side() {
+        let interval = |assessment: Assessment| {
+            let (low, high) = assessment.interval();
+            (low.get(), high.get())
+        };
+        assert_eq!(interval(sure_of(&[7])), (7, 7));
+        assert_eq!(interval(sure_of(&[0, 10])), (0, 10));
+        assert_eq!(interval(sure_of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), (1, 9));
+        assert_eq!(interval(Assessment::NOTHING), (0, 0));
+        let broken = Assessment { probabilities: [f32::NAN; 11], ..Assessment::NOTHING };
+        assert_eq!(interval(broken), (10, 10));
+    }
+
+    #[test]
+    fn what_lies_around_a_risk_has_its_label() {
+        for risk in Risk::all().skip(2).take(8) {
+            let around = Assessment::around(risk, Assessment::NOTHING.tags);
+            assert_eq!((around.label(), around.most_likely()), (risk, risk));
+            assert!((around.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
     }
 
     #[test]

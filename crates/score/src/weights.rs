@@ -98,7 +98,7 @@ pub struct Embeddings {
     pub norm: Norm,
 }
 
-/// The heads on [CLS]: `hidden → hidden/2 → ReLU → {11 risks, 5 tags}`.
+/// The heads on [CLS]: `hidden → hidden/2 → ReLU → {11 risks, 5 tags}`. Heads of other programs may be wider inside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// `[hidden / 2, hidden]`, shared by both.
@@ -225,6 +225,12 @@ impl Weights {
         weights
     }
 
+    /// Leaves out the word embeddings that no token has, behind the first `tokens`: some checkpoints round their number up.
+    pub fn keep_tokens(&mut self, tokens: usize) {
+        self.shape.vocabulary = self.shape.vocabulary.min(tokens);
+        self.embeddings.word.truncate(self.shape.vocabulary * self.shape.hidden);
+    }
+
     /// Every tensor in one fixed order: embeddings, layers, heads.
     #[must_use]
     pub fn tensors(&self) -> Vec<Tensor<&[f32]>> {
@@ -238,8 +244,19 @@ impl Weights {
 }
 
 impl Linear {
-    fn zeros(inputs: usize, outputs: usize) -> Self {
+    /// All zeros.
+    #[must_use]
+    pub fn zeros(inputs: usize, outputs: usize) -> Self {
         Self { weight: vec![0.0; inputs * outputs], bias: vec![0.0; outputs], inputs, outputs }
+    }
+
+    /// Makes every output `scale · y + shift`: how a calibration of logits becomes part of the layer that makes them.
+    pub fn rescale_outputs(&mut self, scale: f32, shift: &[f32]) {
+        self.weight.iter_mut().for_each(|weight| *weight *= scale);
+        self.bias.iter_mut().for_each(|bias| *bias *= scale);
+        for (bias, shift) in self.bias.iter_mut().zip(shift) {
+            *bias += shift;
+        }
     }
 }
 
@@ -247,10 +264,16 @@ impl Head {
     /// A head of zeros for an encoder of that width.
     #[must_use]
     pub fn zeros(hidden: usize) -> Self {
+        Self::zeros_of(hidden, hidden / 2)
+    }
+
+    /// A head of zeros with that many numbers between its two layers: other programs' heads are as wide as they like.
+    #[must_use]
+    pub fn zeros_of(hidden: usize, inner: usize) -> Self {
         Self {
-            dense: Linear::zeros(hidden, hidden / 2),
-            risk: Linear::zeros(hidden / 2, logrisk_base::Risk::COUNT),
-            tag: Linear::zeros(hidden / 2, logrisk_base::Tag::COUNT),
+            dense: Linear::zeros(hidden, inner),
+            risk: Linear::zeros(inner, logrisk_base::Risk::COUNT),
+            tag: Linear::zeros(inner, logrisk_base::Tag::COUNT),
         }
     }
 }

@@ -36,5 +36,5 @@ pub use error::TrainError;
 pub use history::{Ending, Evaluation, Figures, History, LossParts};
 pub use options::{Decay, Loss, Options, UnknownChoice};
 pub use progress::{Progress, Silent, StepReport};
-pub use start::{MASKS, fit_vocabulary, from_scratch, keep_layers};
+pub use start::{fit_vocabulary, from_scratch, keep_layers};
 pub use trainer::{Tokenize, batch_gradient, fine_tune};

@@ -1,7 +1,8 @@
 //! Labelled rows into train, validation and test parts, whole groups at a time.
 //!
 //! Never by line: the lines of one pattern are copies of each other, and a model that has seen one knows them all. A
-//! group (pattern or source) goes to one part. Large groups are placed first, each where most rows are still missing,
+//! group goes to one part: the rows of a pattern, by the text and by the column `pattern_id`, or those of a source. Where
+//! sources share patterns, the later part gives up its rows of them. Large groups are placed first, each where most rows are still missing,
 //! so parts come as near to their ratios as the groups allow.
 
 use std::{
@@ -19,7 +20,7 @@ use crate::dataset::{Canonical, io_error, random::Random};
 /// What keeps rows together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupBy {
-    /// The column `pattern_id`, or where it is absent the pattern of the text.
+    /// The pattern of the text, and the column `pattern_id` where there is one.
     Pattern,
     /// The column `source`.
     Source,
@@ -45,6 +46,8 @@ pub struct Parts {
     pub rows: [usize; 3],
     /// Groups in train, validation and test.
     pub groups: [usize; 3],
+    /// Rows left out, because another source has their pattern in an earlier part.
+    pub left_out: usize,
 }
 
 /// Data that cannot be split.
@@ -61,6 +64,16 @@ pub enum SplitError {
         "the input has {0} groups, too few for {1} parts; label more patterns, or give a part the ratio 0"
     )]
     TooFewGroups(usize, usize),
+    /// A label that is none.
+    #[error("line {line}, column {column}: {value:?} is no risk; give a whole number from 0 to 10")]
+    Label {
+        /// Of the input, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The beginning of what it says.
+        value: String,
+    },
     /// A row cannot be read.
     #[error("the input is no CSV")]
     Csv(#[from] csv::Error),
@@ -109,7 +122,10 @@ pub fn split(input: impl io::Read, folder: &Path, options: SplitOptions) -> Resu
         header = std::iter::once(first).chain(header.iter().skip(1)).collect();
     }
     let rows = csv.into_byte_records().collect::<Result<Vec<_>, _>>()?;
-    let groups = groups(&header, &rows, options)?;
+    let columns = Columns::find(&header, options.by)?;
+    columns.check_labels(&header, &rows)?;
+    let patterns = columns.patterns(&rows);
+    let groups = groups(&columns, &rows, &patterns, options);
     let wanted = options.ratios.iter().filter(|ratio| **ratio > 0.0).count();
     if groups.len() < wanted {
         return Err(SplitError::TooFewGroups(groups.len(), wanted));
@@ -121,48 +137,138 @@ pub fn split(input: impl io::Read, folder: &Path, options: SplitOptions) -> Resu
         parts.rows[part] += group.rows.len();
         group.rows.into_iter().for_each(|row| part_of[row] = part);
     }
+    if options.by == GroupBy::Source {
+        leave_out(&patterns, &mut part_of, &mut parts);
+    }
     write_parts(folder, &header, &rows, &part_of)?;
     Ok(parts)
 }
 
-fn groups(header: &ByteRecord, rows: &[ByteRecord], options: SplitOptions) -> Result<Vec<Group>, SplitError> {
-    let find =
-        |names: &[&str]| header.iter().position(|name| names.iter().any(|wanted| name == wanted.as_bytes()));
-    let missing = |wanted| {
-        let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-        SplitError::MissingColumn(wanted, names.join(", "))
-    };
-    let text = find(&["text", "log", "message"]);
-    let pattern = find(&["pattern_id"]);
-    let source = find(&["source"]);
-    let label = find(&["label", "risk", "risk_label"]).ok_or_else(|| missing("label, risk or risk_label"))?;
-    match options.by {
-        GroupBy::Source if source.is_none() => return Err(missing("source")),
-        GroupBy::Pattern if pattern.is_none() && text.is_none() => return Err(missing("pattern_id or text")),
-        _ => {}
+/// The part of a row that is in none.
+const NO_PART: usize = PART_NAMES.len();
+
+/// Rows whose pattern is in an earlier part are in none: another source prints the same line.
+fn leave_out(patterns: &[usize], part_of: &mut [usize], parts: &mut Parts) {
+    let mut first: HashMap<usize, usize> = HashMap::default();
+    for (&pattern, &part) in patterns.iter().zip(&*part_of) {
+        first.entry(pattern).and_modify(|earliest| *earliest = part.min(*earliest)).or_insert(part);
     }
-    let field =
-        |row: &ByteRecord, column: Option<usize>| column.and_then(|c| row.get(c)).unwrap_or(b"").to_vec();
-    let mut canonical = Canonical::new();
+    for (pattern, part) in patterns.iter().zip(part_of) {
+        if first.get(pattern).is_some_and(|earliest| earliest < part) {
+            parts.rows[*part] -= 1;
+            parts.left_out += 1;
+            *part = NO_PART;
+        }
+    }
+}
+
+/// Where the columns are that matter here.
+struct Columns {
+    text: Option<usize>,
+    pattern: Option<usize>,
+    source: Option<usize>,
+    label: usize,
+}
+
+impl Columns {
+    fn find(header: &ByteRecord, by: GroupBy) -> Result<Self, SplitError> {
+        let names: Vec<String> =
+            header.iter().map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase()).collect();
+        let find = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.as_str()));
+        let missing = |wanted| SplitError::MissingColumn(wanted, names.join(", "));
+        let columns = Self {
+            text: find(&["text", "log", "message"]),
+            pattern: find(&["pattern_id"]),
+            source: find(&["source"]),
+            label: find(&["label", "risk", "risk_label"])
+                .ok_or_else(|| missing("label, risk or risk_label"))?,
+        };
+        match by {
+            GroupBy::Source if columns.source.is_none() => Err(missing("source")),
+            _ if columns.pattern.is_none() && columns.text.is_none() => Err(missing("pattern_id or text")),
+            _ => Ok(columns),
+        }
+    }
+
+    /// Before a part is written, not when a training reads it.
+    fn check_labels(&self, header: &ByteRecord, rows: &[ByteRecord]) -> Result<(), SplitError> {
+        for row in rows {
+            let value = String::from_utf8_lossy(row.get(self.label).unwrap_or_default());
+            let number = value.trim().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
+            if !number.is_some_and(|number| (0.0..=10.0).contains(&number)) {
+                return Err(SplitError::Label {
+                    line: row.position().map_or(0, csv::Position::line),
+                    column: String::from_utf8_lossy(header.get(self.label).unwrap_or_default()).into_owned(),
+                    value: value.chars().take(40).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A number for the pattern of each row. Rows are of one pattern by their text, or by their `pattern_id`: ids of another
+    /// release may tell apart what is one now, and the other way round.
+    fn patterns(&self, rows: &[ByteRecord]) -> Vec<usize> {
+        let mut canonical = Canonical::new();
+        let mut by_text: HashMap<PatternId, usize> = HashMap::default();
+        let mut by_id: HashMap<Vec<u8>, usize> = HashMap::default();
+        let mut union = Union::default();
+        for (number, row) in rows.iter().enumerate() {
+            union.push();
+            if let Some(text) = self.text.and_then(|column| row.get(column)) {
+                let pattern = PatternId::of(&canonical.text(&String::from_utf8_lossy(text)));
+                union.join(*by_text.entry(pattern).or_insert(number), number);
+            }
+            let id = self.pattern.and_then(|column| row.get(column)).filter(|id| !id.is_empty());
+            if let Some(id) = id {
+                union.join(*by_id.entry(id.to_vec()).or_insert(number), number);
+            }
+        }
+        (0..rows.len()).map(|row| union.root(row)).collect()
+    }
+}
+
+/// Sets of rows, each known by its first.
+#[derive(Default)]
+struct Union(Vec<usize>);
+
+impl Union {
+    fn push(&mut self) {
+        self.0.push(self.0.len());
+    }
+
+    fn root(&mut self, mut row: usize) -> usize {
+        while self.0[row] != row {
+            // Every other link is shortened on the way.
+            self.0[row] = self.0[self.0[row]];
+            row = self.0[row];
+        }
+        row
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.0[one.max(other)] = one.min(other);
+    }
+}
+
+fn groups(columns: &Columns, rows: &[ByteRecord], patterns: &[usize], options: SplitOptions) -> Vec<Group> {
+    let field = |row: &ByteRecord, column: usize| row.get(column).unwrap_or_default().to_vec();
     let mut index: HashMap<Vec<u8>, usize> = HashMap::default();
     let mut groups: Vec<Group> = Vec::new();
-    for (number, row) in rows.iter().enumerate() {
-        let key = match (options.by, pattern) {
-            (GroupBy::Source, _) => field(row, source),
-            (GroupBy::Pattern, Some(_)) => field(row, pattern),
-            (GroupBy::Pattern, None) => {
-                let masked = canonical.text(&String::from_utf8_lossy(&field(row, text)));
-                PatternId::of(&masked).to_string().into_bytes()
-            }
+    for (number, (row, pattern)) in rows.iter().zip(patterns).enumerate() {
+        let key = match (options.by, columns.source) {
+            (GroupBy::Source, Some(source)) => field(row, source),
+            _ => pattern.to_le_bytes().to_vec(),
         };
         let group = *index.entry(key).or_insert_with(|| {
             groups.push(Group::default());
             groups.len() - 1
         });
         groups[group].rows.push(number);
-        *groups[group].labels.entry(field(row, Some(label))).or_default() += 1;
+        *groups[group].labels.entry(field(row, columns.label)).or_default() += 1;
     }
-    Ok(groups)
+    groups
 }
 
 /// Gives every group its part.
@@ -306,6 +412,39 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_another_release_leak_nothing() {
+        // Every text twice, under an old id and a new one.
+        let mut input = "text,label,pattern_id\n".to_owned();
+        for number in 0..200 {
+            let words = ["alpha", "beta", "gamma", "delta", "epsilon"];
+            let text = format!("{} {} {}", words[number % 5], words[number / 5 % 5], words[number / 25 % 5]);
+            input.push_str(&format!("{text},{},{:x}\n", number % 11, number));
+        }
+        let (parts, [train, validation, test]) = run(&input, DEFAULT);
+        assert_eq!(parts.unwrap().rows.iter().sum::<usize>(), 200);
+        let texts = |rows: &[String]| -> std::collections::BTreeSet<String> {
+            rows.iter().map(|row| row.split(',').next().unwrap().to_owned()).collect()
+        };
+        let (train, validation, test) = (texts(&train), texts(&validation), texts(&test));
+        assert!(train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test));
+    }
+
+    #[test]
+    fn sources_that_print_the_same_line_do_not_leak_it() {
+        let mut input = "text,label,source\n".to_owned();
+        for source in 0..40 {
+            input.push_str(&format!(
+                "started,2,s{source}\nspecial {} failed,6,s{source}\n",
+                "x".repeat(source)
+            ));
+        }
+        let (parts, files) = run(&input, SplitOptions { by: GroupBy::Source, ..DEFAULT });
+        let parts = parts.unwrap();
+        assert!(parts.left_out > 4 && parts.rows.iter().sum::<usize>() + parts.left_out == 80, "{parts:?}");
+        assert_eq!(files.iter().filter(|rows| rows.iter().any(|row| row.starts_with("started"))).count(), 1);
+    }
+
+    #[test]
     fn the_seed_decides() {
         assert_eq!(run(&input(), DEFAULT).1, run(&input(), DEFAULT).1);
         assert_ne!(run(&input(), DEFAULT).1, run(&input(), SplitOptions { seed: 43, ..DEFAULT }).1);
@@ -322,6 +461,9 @@ mod tests {
         );
         assert!(error("text\na\n", DEFAULT).contains("no column label"));
         assert!(error("text,label\na,1\nb,2\n", DEFAULT).contains("2 groups, too few for 3 parts"));
+        assert!(
+            error("text,Label\na,1\nb,11\n", DEFAULT).contains("line 3, column Label: \"11\" is no risk")
+        );
         let by_source = SplitOptions { by: GroupBy::Source, ..DEFAULT };
         assert!(error("text,label\na,1\n", by_source).contains("no column source"));
     }

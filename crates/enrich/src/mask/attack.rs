@@ -114,7 +114,8 @@ fn goes_on_with(bytes: &[u8], start: usize, payload: &[u8]) -> bool {
     let mut place = start;
     payload.split_inclusive(|byte| *byte == b' ').all(|part| {
         let (word, is_spaced) = part.strip_suffix(b" ").map_or((part, false), |word| (word, true));
-        let is_there = starts_with(bytes, place, word) && (!is_spaced || is_space(at(bytes, place + word.len())));
+        let is_there =
+            starts_with(bytes, place, word) && (!is_spaced || is_space(at(bytes, place + word.len())));
         place += word.len();
         while is_spaced && place < bytes.len() && is_space(at(bytes, place)) {
             place += 1;

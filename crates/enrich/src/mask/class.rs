@@ -3,87 +3,73 @@
 use super::bytes::slice;
 use super::words::Words;
 
-/// What a variable part of a line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    Time,
-    Uuid,
-    Ip,
-    Hex,
-    Path,
-    Url,
-    Host,
-    Email,
-    Id,
-    Num,
-    Neg,
-    Float,
-    Size,
-    Ms,
-    Sec,
-    Min,
-    Status2,
-    Status3,
-    Status4,
-    Status5,
-    LowPercent,
-    HighPercent,
-    FullPercent,
-    RatioNone,
-    RatioPart,
-    RatioFull,
+/// Declares the classes: each is a word of the masked text. Those before the `;` are tokens of the model too, with the
+/// words that say what a new token means; those after it stay readable.
+macro_rules! classes {
+    ($($name:ident $written:literal $meaning:literal,)+ ; $($(#[$why:meta])* $plain:ident $text:literal,)+) => {
+        /// What a variable part of a line is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Class {
+            $($name,)+
+            $($(#[$why])* $plain,)+
+        }
+
+        impl Class {
+            /// What is written.
+            pub(super) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $written,)+
+                    $(Self::$plain => $text,)+
+                }
+            }
+        }
+
+        /// The masks that stand for values in canonical text, each one token of a model; and the words whose mean a new
+        /// token starts from, so that it means something to a checkpoint that never saw it.
+        pub const MASKS: [(&str, &str); 28] = [$(($written, $meaning)),+];
+    };
+}
+
+classes! {
+    Time "<time>" "time",
+    Uuid "<uuid>" "identifier",
+    Ip "<ip>" "address",
+    Hex "<hex>" "number",
+    Path "<path>" "path",
+    Url "<url>" "url",
+    Host "<host>" "host",
+    Email "<email>" "email",
+    Id "<id>" "id",
+    Num "<num>" "number",
+    Neg "<neg>" "negative number",
+    Float "<float>" "number",
+    Size "<size>" "size",
+    Ms "<ms>" "milliseconds",
+    Sec "<sec>" "seconds",
+    Min "<min>" "minutes",
+    Status2 "<2xx>" "success status",
+    Status3 "<3xx>" "redirect status",
+    Status4 "<4xx>" "request error status",
+    Status5 "<5xx>" "server error status",
+    LowPercent "<low%>" "low percent",
+    HighPercent "<high%>" "high percent",
+    FullPercent "<full%>" "full percent",
+    RatioNone "<0/n>" "none",
+    RatioPart "<k/n>" "some",
+    RatioFull "<n/n>" "all",
+    Attack "<attack>" "attack",
+    Secret "<secret>" "secret",
+    ;
     /// Nothing counted: stays readable.
-    Zero,
-    ZeroPercent,
+    Zero "0",
+    ZeroPercent "0%",
     /// `0x0`, often "no error".
-    ZeroHex,
-    /// A secret that the redaction took out before.
-    Secret,
-    /// A payload of an attack stood here.
-    Attack,
+    ZeroHex "0x0",
     /// Stays as it was written.
-    Verbatim,
+    Verbatim "",
 }
 
 impl Class {
-    /// What is written.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Time => "<time>",
-            Self::Uuid => "<uuid>",
-            Self::Ip => "<ip>",
-            Self::Hex => "<hex>",
-            Self::Path => "<path>",
-            Self::Url => "<url>",
-            Self::Host => "<host>",
-            Self::Email => "<email>",
-            Self::Id => "<id>",
-            Self::Num => "<num>",
-            Self::Neg => "<neg>",
-            Self::Float => "<float>",
-            Self::Size => "<size>",
-            Self::Ms => "<ms>",
-            Self::Sec => "<sec>",
-            Self::Min => "<min>",
-            Self::Status2 => "<2xx>",
-            Self::Status3 => "<3xx>",
-            Self::Status4 => "<4xx>",
-            Self::Status5 => "<5xx>",
-            Self::LowPercent => "<low%>",
-            Self::HighPercent => "<high%>",
-            Self::FullPercent => "<full%>",
-            Self::RatioNone => "<0/n>",
-            Self::RatioPart => "<k/n>",
-            Self::RatioFull => "<n/n>",
-            Self::Zero => "0",
-            Self::ZeroPercent => "0%",
-            Self::ZeroHex => "0x0",
-            Self::Secret => "<secret>",
-            Self::Attack => "<attack>",
-            Self::Verbatim => "",
-        }
-    }
-
     /// Whether two classes are items of one list: numbers of any kind are, so that `0, 3, 0.5, -1` collapses.
     pub(super) fn lists_with(self, other: Self) -> bool {
         let is_number = |class| matches!(class, Self::Num | Self::Neg | Self::Float | Self::Zero);
@@ -133,3 +119,17 @@ static PLACEHOLDERS: Words<Class, 31> = Words::new([
     ("secret", Class::Secret),
     ("attack", Class::Attack),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mask_is_read_back_as_itself() {
+        for (mask, meaning) in MASKS {
+            let (class, end) = placeholder(mask.as_bytes(), 0).unwrap();
+            assert_eq!((class.as_str(), end), (mask, mask.len()));
+            assert!(!meaning.is_empty());
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{tokenize::TokenizerError, weights::WeightsError};
+use crate::{onnx::OnnxError, tokenize::TokenizerError, weights::WeightsError};
 
 /// Why an archive was refused, or could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +134,31 @@ pub enum ArchiveError {
         /// What is wrong.
         source: WeightsError,
     },
+    /// A model in ONNX.
+    #[error("model {archive}: {cause}")]
+    Onnx {
+        /// Which file.
+        archive: String,
+        /// What is wrong.
+        cause: OnnxError,
+    },
+    /// A checkpoint that is a Python pickle.
+    #[error(
+        "model {folder} has only pytorch_model.bin, which can run code when opened; if you trust it, convert it: \
+         python3 -c \"from transformers import AutoModel; AutoModel.from_pretrained('{folder}').save_pretrained('{folder}')\""
+    )]
+    PyTorch {
+        /// Which checkpoint.
+        folder: String,
+    },
+    /// The list of the files that a checkpoint's tensors lie in.
+    #[error("model {archive}: model.safetensors.index.json {why}; download the checkpoint again")]
+    Index {
+        /// Which checkpoint.
+        archive: String,
+        /// What is wrong with the list.
+        why: String,
+    },
     /// The tokeniser.
     #[error("model {archive}: {source}")]
     Tokenizer {
@@ -141,6 +166,14 @@ pub enum ArchiveError {
         archive: String,
         /// What is wrong.
         source: TokenizerError,
+    },
+    /// The known patterns.
+    #[error("model {archive}: known.safetensors {problem}; make it again with `logrisk calibrate`")]
+    Known {
+        /// Which archive.
+        archive: String,
+        /// What is wrong.
+        problem: String,
     },
     /// Tokeniser and embedding have different sizes.
     #[error(

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use logrisk_base::MaskStyle;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::calibration::Calibration;
 
 /// The format that this code writes and reads.
 pub(super) const FORMAT: u32 = 1;
@@ -29,10 +32,13 @@ pub struct Description {
     pub created: String,
     /// How its input must be masked.
     #[serde(default)]
-    pub mask: MaskKind,
+    pub mask: MaskStyle,
     /// How the label follows from the probabilities.
     #[serde(default)]
     pub label_rule: LabelRule,
+    /// What its answers are worth; absent for a model that was never calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// The arguments of the training.
     #[serde(default)]
     pub training: Value,
@@ -42,17 +48,6 @@ pub struct Description {
     /// How good the model was found to be, and on what.
     #[serde(default)]
     pub figures: Value,
-}
-
-/// Which masks the model was trained behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MaskKind {
-    /// logrisk's own classes.
-    #[default]
-    Default,
-    /// The five of the seed: `<TIME> <ID> <IP> <PID> <PATH>`.
-    Seed,
 }
 
 /// How one label is chosen from eleven probabilities.

@@ -11,11 +11,11 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Archive, ArchiveError, Description, Manifest,
+    Archive, ArchiveError, Manifest,
     manifest::FORMAT,
-    member::{CONFIG, LIMITS, MANIFEST, TOKENIZER, WEIGHTS},
+    member::{CONFIG, KNOWN, LIMITS, MANIFEST, TOKENIZER, WEIGHTS},
 };
-use crate::{tokenize::Tokenizer, weights::Weights};
+use crate::{known::KnownPatterns, tokenize::Tokenizer, weights::Weights};
 
 /// Weights compress by a tenth and JSON to a fifth; beyond this nothing but a bomb is left.
 const LARGEST_RATIO: u64 = 100;
@@ -61,62 +61,14 @@ pub(super) fn open_members(files: &[(&str, &[u8])]) -> Result<(Archive, Manifest
     members.build(IN_MEMORY)
 }
 
-pub(super) fn open_checkpoint(folder: &Path) -> Result<Archive, ArchiveError> {
-    let name = folder.display().to_string();
-    if !folder.is_dir() {
-        return Err(ArchiveError::NotFound(folder.to_owned()));
-    }
-    let members = Members::read_folder(folder, &name)?;
-    let (Some(weights), Some(config)) = (&members.weights, &members.config) else {
-        let only_pytorch = members.weights.is_none() && folder.join("pytorch_model.bin").is_file();
-        let (file, remedy) = match (members.weights.is_none(), only_pytorch) {
-            (true, true) => (
-                WEIGHTS,
-                "only pytorch_model.bin, which can run code when opened: convert it with \
-                 AutoModel.from_pretrained(…).save_pretrained(…, safe_serialization=True)",
-            ),
-            (true, false) => (WEIGHTS, "is it a Hugging Face checkpoint?"),
-            (false, _) => (CONFIG, "is it a Hugging Face checkpoint?"),
-        };
-        return Err(ArchiveError::MissingFile { archive: name, file, remedy });
-    };
-    let mut digest = Sha256::new();
-    digest.update(Sha256::digest(weights));
-    digest.update(Sha256::digest(config));
-    let tokenizer = match &members.tokenizer {
-        Some(json) => {
-            digest.update(Sha256::digest(json));
-            Tokenizer::from_json(text(json, TOKENIZER, &name)?)
-        }
-        None => {
-            let Some(vocabulary) = read_optional(&folder.join("vocab.txt"), 64 << 20, &name)? else {
-                let remedy = "and no vocab.txt either: copy the tokenizer's files there too";
-                return Err(ArchiveError::MissingFile { archive: name, file: TOKENIZER, remedy });
-            };
-            digest.update(Sha256::digest(&vocabulary));
-            let settings = read_optional(&folder.join("tokenizer_config.json"), 1 << 20, &name)?;
-            digest.update(Sha256::digest(settings.as_deref().unwrap_or_default()));
-            let settings =
-                settings.as_deref().map(|bytes| text(bytes, "tokenizer_config.json", &name)).transpose()?;
-            Tokenizer::from_vocabulary_file(text(&vocabulary, "vocab.txt", &name)?, settings)
-        }
-    }
-    .map_err(|source| ArchiveError::Tokenizer { archive: name.clone(), source })?;
-    let weights = Weights::read(text(config, CONFIG, &name)?, weights)
-        .map_err(|source| ArchiveError::Weights { archive: name.clone(), source })?;
-    check_vocabulary(&tokenizer, &weights, &name)?;
-    let hexadecimal = hexadecimal(&digest.finalize());
-    let version = format!("checkpoint-{}", hexadecimal.get(..12).unwrap_or_default());
-    Ok(Archive { weights, tokenizer, description: Description { version, ..Description::default() } })
-}
-
 /// The files of an archive, not yet looked into.
 #[derive(Default)]
-struct Members<'a> {
-    weights: Option<Cow<'a, [u8]>>,
-    config: Option<Cow<'a, [u8]>>,
-    tokenizer: Option<Cow<'a, [u8]>>,
+pub(super) struct Members<'a> {
+    pub(super) weights: Option<Cow<'a, [u8]>>,
+    pub(super) config: Option<Cow<'a, [u8]>>,
+    pub(super) tokenizer: Option<Cow<'a, [u8]>>,
     manifest: Option<Cow<'a, [u8]>>,
+    known: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Members<'a> {
@@ -126,11 +78,12 @@ impl<'a> Members<'a> {
             CONFIG => Some(&mut self.config),
             TOKENIZER => Some(&mut self.tokenizer),
             MANIFEST => Some(&mut self.manifest),
+            KNOWN => Some(&mut self.known),
             _ => None,
         }
     }
 
-    fn read_folder(folder: &Path, name: &str) -> Result<Self, ArchiveError> {
+    pub(super) fn read_folder(folder: &Path, name: &str) -> Result<Self, ArchiveError> {
         let mut members = Self::default();
         for (member, limit) in LIMITS {
             let bytes = read_optional(&folder.join(member), limit, name)?;
@@ -223,9 +176,25 @@ impl<'a> Members<'a> {
         digest?;
         let weights = read.map_err(|source| ArchiveError::Weights { archive: name.to_owned(), source })?;
         check_vocabulary(&tokenizer, &weights, name)?;
+        if self.known.is_none() && manifest.files.contains_key(KNOWN) {
+            return Err(missing(KNOWN)());
+        }
+        let known = self.known.map(|bytes| read_known(&manifest, &bytes, &weights, name)).transpose()?;
         let description = manifest.description.clone();
-        Ok((Archive { weights, tokenizer, description }, manifest))
+        Ok((Archive { weights, tokenizer, description, known }, manifest))
     }
+}
+
+fn read_known(
+    manifest: &Manifest,
+    bytes: &[u8],
+    weights: &Weights,
+    name: &str,
+) -> Result<KnownPatterns, ArchiveError> {
+    check_digest(manifest, KNOWN, bytes, name)?;
+    let width = weights.head.as_ref().map_or(0, |head| head.dense.outputs);
+    KnownPatterns::read(bytes, width)
+        .map_err(|problem| ArchiveError::Known { archive: name.to_owned(), problem })
 }
 
 fn check_digest(
@@ -247,7 +216,11 @@ fn check_digest(
     Ok(())
 }
 
-fn check_vocabulary(tokenizer: &Tokenizer, weights: &Weights, name: &str) -> Result<(), ArchiveError> {
+pub(super) fn check_vocabulary(
+    tokenizer: &Tokenizer,
+    weights: &Weights,
+    name: &str,
+) -> Result<(), ArchiveError> {
     let (tokens, rows) = (tokenizer.len(), weights.shape.vocabulary);
     if tokens != rows {
         return Err(ArchiveError::Vocabulary { archive: name.to_owned(), tokens, rows });
@@ -255,7 +228,7 @@ fn check_vocabulary(tokenizer: &Tokenizer, weights: &Weights, name: &str) -> Res
     Ok(())
 }
 
-fn read_optional(path: &Path, limit: u64, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+pub(super) fn read_optional(path: &Path, limit: u64, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
     let failed = |source| ArchiveError::Io { action: "read", path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -273,7 +246,7 @@ fn read_optional(path: &Path, limit: u64, name: &str) -> Result<Option<Vec<u8>>,
     Ok(Some(bytes))
 }
 
-fn text<'a>(bytes: &'a [u8], file: &'static str, name: &str) -> Result<&'a str, ArchiveError> {
+pub(super) fn text<'a>(bytes: &'a [u8], file: &'static str, name: &str) -> Result<&'a str, ArchiveError> {
     str::from_utf8(bytes).map_err(|_| ArchiveError::NotText { archive: name.to_owned(), file })
 }
 

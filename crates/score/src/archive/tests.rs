@@ -2,11 +2,17 @@
 
 use std::{fs, path::PathBuf};
 
+use logrisk_base::MaskStyle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use logrisk_base::Risk;
+
 use super::*;
-use crate::weights::{Activation, Shape};
+use crate::{
+    calibration::Calibration,
+    weights::{Activation, Shape},
+};
 
 const VOCABULARY: &str = include_str!("../tokenize/tests/vocab.txt");
 
@@ -25,13 +31,15 @@ fn archive() -> Archive {
     let description = Description {
         version: "2024-05-06".to_owned(),
         created: "2024-05-06T07:08:09Z".to_owned(),
-        mask: MaskKind::Seed,
+        mask: MaskStyle::Seed,
         label_rule: LabelRule::MostLikely,
+        calibration: Some(Calibration { temperature: 1.5, ..Calibration::default() }),
         training: json!({"epochs": 3}),
         data: json!(["authored"]),
         figures: json!({"mae": 1.25}),
     };
-    Archive { weights: Weights::random(shape, 1), tokenizer, description }
+    let known = KnownPatterns::new(&[("disk full".to_owned(), Risk::MAX)], &[0.5; 4], 4);
+    Archive { weights: Weights::random(shape, 1), tokenizer, description, known: Some(known) }
 }
 
 fn written() -> (TempDir, PathBuf) {
@@ -46,6 +54,7 @@ fn check_same(opened: &Archive) {
     let expected = archive();
     assert_eq!(opened.weights, expected.weights);
     assert_eq!(opened.description, expected.description);
+    assert_eq!(opened.known, expected.known);
     assert_eq!(opened.tokenizer.to_json(), expected.tokenizer.to_json());
 }
 
@@ -72,6 +81,18 @@ fn a_folder_is_opened_as_it_was_written_and_replaced_by_the_next() {
         fs::metadata(folder.join("model.safetensors")).unwrap().len()
     );
     check_tidy(&place, &["model"]);
+}
+
+#[test]
+fn an_archive_from_before_calibration_is_opened() {
+    let (_place, folder) = written();
+    fs::remove_file(folder.join("known.safetensors")).unwrap();
+    change_manifest(&folder, |m| {
+        m.as_object_mut().unwrap().remove("calibration");
+        m["files"].as_object_mut().unwrap().remove("known.safetensors");
+    });
+    let opened = Archive::open(&folder).unwrap();
+    assert_eq!((opened.known, opened.description.calibration), (None, None));
 }
 
 #[test]
@@ -156,7 +177,7 @@ fn replace(folder: &Path, member: &str, contents: &[u8]) {
 
 #[test]
 fn a_damaged_folder_is_refused_by_name() {
-    for member in ["model.safetensors", "config.json", "tokenizer.json"] {
+    for member in ["model.safetensors", "config.json", "tokenizer.json", "known.safetensors"] {
         refuse_folder(
             |folder| fs::remove_file(folder.join(member)).unwrap(),
             &format!("has no {member}; did the training"),
@@ -176,10 +197,10 @@ fn a_damaged_folder_is_refused_by_name() {
             },
             &format!("{member} has "),
         );
-        refuse_folder(
-            |folder| change_manifest(folder, |m| drop(m["files"].as_object_mut().unwrap().remove(member))),
-            &format!("manifest.json does not list {member}"),
-        );
+        let unlist = |folder: &Path| {
+            change_manifest(folder, |m| drop(m["files"].as_object_mut().unwrap().remove(member)));
+        };
+        refuse_folder(unlist, &format!("manifest.json does not list {member}"));
     }
     refuse_folder(|folder| fs::remove_file(folder.join("manifest.json")).unwrap(), "has no manifest.json");
     refuse_folder(
@@ -194,6 +215,15 @@ fn a_damaged_folder_is_refused_by_name() {
     );
     refuse_folder(|folder| replace(folder, "tokenizer.json", b"[]"), "tokenizer.json cannot be read");
     refuse_folder(|folder| replace(folder, "model.safetensors", b"12345678"), "has only 8 bytes");
+    refuse_folder(
+        |folder| replace(folder, "known.safetensors", b"12345678"),
+        "known.safetensors cannot be read",
+    );
+    let calibration = |key: &'static str, value: Value| {
+        move |folder: &Path| change_manifest(folder, |m| m["calibration"][key] = value)
+    };
+    refuse_folder(calibration("temperature", Value::Null), "calibration has a temperature that is no number");
+    refuse_folder(calibration("bias", json!([1.0, 2.0])), "calibration has 2 biases, not 11");
     refuse_folder(
         |folder| {
             let small = Tokenizer::from_vocabulary_file("[UNK]\n[CLS]\n[SEP]\n", None).unwrap();
@@ -350,7 +380,7 @@ fn an_incomplete_checkpoint_is_refused_with_the_remedy() {
     );
     refuse_checkpoint(
         |folder| fs::rename(folder.join("model.safetensors"), folder.join("pytorch_model.bin")).unwrap(),
-        "only pytorch_model.bin, which can run code when opened: convert it with",
+        "from transformers import AutoModel; AutoModel.from_pretrained(",
     );
     refuse_checkpoint(|folder| fs::remove_dir_all(folder).unwrap(), "does not exist");
 }

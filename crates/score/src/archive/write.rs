@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Archive, ArchiveError, FileEntry, Manifest,
     manifest::FORMAT,
-    member::{CONFIG, MANIFEST, TOKENIZER, WEIGHTS},
+    member::{CONFIG, KNOWN, MANIFEST, TOKENIZER, WEIGHTS},
     read::hexadecimal,
 };
 use crate::weights::Storage;
@@ -24,7 +24,7 @@ const COMPRESSION_LEVEL: i32 = 3;
 /// Small things first, so that `tar --list` and a reader of a stream learn early what it is.
 struct Contents {
     manifest: Manifest,
-    files: [(&'static str, Vec<u8>); 4],
+    files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Contents {
@@ -39,19 +39,28 @@ impl Contents {
             .write(storage)
             .map_err(|source| ArchiveError::Weights { archive: name(), source })?;
         let (config, tokenizer) = (config.into_bytes(), archive.tokenizer.to_json().into_bytes());
-        let files = [(CONFIG, &config), (TOKENIZER, &tokenizer), (WEIGHTS, &weights)]
-            .into_iter()
+        let mut files = vec![(CONFIG, config), (TOKENIZER, tokenizer)];
+        if let Some(known) = &archive.known {
+            let bytes = known.write().map_err(|error| {
+                let problem = format!("cannot be written ({error})");
+                ArchiveError::Known { archive: name(), problem }
+            })?;
+            files.push((KNOWN, bytes));
+        }
+        files.push((WEIGHTS, weights));
+        let entries = files
+            .iter()
             .map(|(member, bytes)| {
                 let entry =
                     FileEntry { size: bytes.len() as u64, sha256: hexadecimal(&Sha256::digest(bytes)) };
-                (member.to_owned(), entry)
+                ((*member).to_owned(), entry)
             })
             .collect();
-        let manifest = Manifest { format: FORMAT, description: archive.description.clone(), files };
+        let manifest = Manifest { format: FORMAT, description: archive.description.clone(), files: entries };
         let mut written = serde_json::to_vec_pretty(&manifest)
             .map_err(|source| ArchiveError::Manifest { archive: name(), source })?;
         written.push(b'\n');
-        let files = [(MANIFEST, written), (CONFIG, config), (TOKENIZER, tokenizer), (WEIGHTS, weights)];
+        files.insert(0, (MANIFEST, written));
         Ok(Self { manifest, files })
     }
 }
@@ -82,17 +91,26 @@ fn write_tar(contents: &Contents, path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn folder(archive: &Archive, folder: &Path, storage: Storage) -> Result<Manifest, ArchiveError> {
-    let failed = |source| ArchiveError::Io { action: "write", path: folder.to_owned(), source };
     let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied && !folder.join(MANIFEST).is_file() {
         return Err(ArchiveError::Occupied(folder.to_owned()));
     }
     let contents = Contents::new(archive, storage, folder)?;
+    place_folder(folder, &contents.files, occupied)?;
+    Ok(contents.manifest)
+}
+
+/// Writes a folder of these files; one that is there already, `occupied`, is replaced as a whole.
+pub(super) fn place_folder(
+    folder: &Path,
+    files: &[(&str, Vec<u8>)],
+    occupied: bool,
+) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::Io { action: "write", path: folder.to_owned(), source };
     let temporary = Temporary(beside(folder, "new"));
     fs::create_dir(&temporary.0).map_err(failed)?;
-    for (member, bytes) in &contents.files {
-        let mut file = File::create(temporary.0.join(member)).map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    for (member, bytes) in files {
+        write_synced(&temporary.0.join(member), bytes).map_err(failed)?;
     }
     sync_folder(&temporary.0).map_err(failed)?;
     // A folder with files in it cannot be renamed over: it steps aside, and goes once the new one is in its place.
@@ -109,8 +127,22 @@ pub(super) fn folder(archive: &Archive, folder: &Path, storage: Storage) -> Resu
     if occupied {
         fs::remove_dir_all(&aside).map_err(failed)?;
     }
-    sync_parent(folder).map_err(failed)?;
-    Ok(contents.manifest)
+    sync_parent(folder).map_err(failed)
+}
+
+/// Writes one file, replacing one that is there already.
+pub(super) fn place_file(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::Io { action: "write", path: path.to_owned(), source };
+    let temporary = Temporary(beside(path, "new"));
+    write_synced(&temporary.0, bytes).map_err(failed)?;
+    fs::rename(&temporary.0, path).map_err(failed)?;
+    sync_parent(path).map_err(failed)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// A name in the same folder, hence on the same disk, that no other writer uses.

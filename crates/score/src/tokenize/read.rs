@@ -113,7 +113,8 @@ struct NormalizerEntry {
     lowercase: bool,
 }
 
-/// What tokenizer_config.json says about the normaliser; the rest of that file does not matter here.
+/// What tokenizer_config.json says about the normaliser and of tokens that stand outside WordPiece; the rest of that file
+/// does not matter here.
 #[derive(Deserialize)]
 struct ConfigFile {
     #[serde(default = "yes")]
@@ -121,6 +122,14 @@ struct ConfigFile {
     #[serde(default = "yes")]
     tokenize_chinese_chars: bool,
     strip_accents: Option<bool>,
+    /// By id: numbers as JSON has them in keys.
+    #[serde(default)]
+    added_tokens_decoder: HashMap<u32, AddedEntry, RandomState>,
+}
+
+#[derive(Deserialize)]
+struct AddedEntry {
+    content: String,
 }
 
 const fn yes() -> bool {
@@ -183,20 +192,26 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError`], naming the token or the file.
     pub fn from_vocabulary_file(vocabulary: &str, config: Option<&str>) -> Result<Self, TokenizerError> {
-        let normalizer = match config {
-            None => Normalizer::default(),
-            Some(text) => {
-                let config: ConfigFile = serde_json::from_str(text).map_err(TokenizerError::Config)?;
-                Normalizer {
-                    handle_chinese_chars: config.tokenize_chinese_chars,
-                    strip_accents: config.strip_accents.unwrap_or(config.do_lower_case),
-                    lowercase: config.do_lower_case,
-                    ..Normalizer::default()
-                }
-            }
-        };
+        let mut normalizer = Normalizer::default();
+        let mut added = Vec::new();
+        if let Some(text) = config {
+            let config: ConfigFile = serde_json::from_str(text).map_err(TokenizerError::Config)?;
+            normalizer = Normalizer {
+                handle_chinese_chars: config.tokenize_chinese_chars,
+                strip_accents: config.strip_accents.unwrap_or(config.do_lower_case),
+                lowercase: config.do_lower_case,
+                ..normalizer
+            };
+            added.extend(config.added_tokens_decoder);
+            added.sort_by_key(|(id, _)| *id);
+        }
         let tokens = vocabulary.lines().map(|line| line.trim_end().to_owned()).collect();
-        Self::from_vocabulary(tokens, normalizer, &[])
+        let added: Vec<&str> = added
+            .iter()
+            .map(|(_, token)| token.content.as_str())
+            .filter(|content| !MARKS.contains(content))
+            .collect();
+        Self::from_vocabulary(tokens, normalizer, &added)
     }
 
     /// A tokeniser of these WordPiece tokens by id. The five marks among them ([PAD] and so on) are matched whole; each of

@@ -307,3 +307,20 @@ fn an_empty_text_teaches_the_alphabet_alone() {
     assert!(tokenizer.id("##z").is_some());
     assert!(tokenizer.id("##Z").is_none());
 }
+
+#[test]
+fn the_files_of_older_libraries_are_the_same_tokeniser() {
+    for both in [&UNCASED, &CASED] {
+        let files = both.ours.to_files(128);
+        let file = |name: &str| &files.iter().find(|(file, _)| *file == name).unwrap().1;
+        assert_eq!(*file("tokenizer.json"), both.ours.to_json());
+        let read =
+            Tokenizer::from_vocabulary_file(file("vocab.txt"), Some(file("tokenizer_config.json"))).unwrap();
+        let text = "error err <num> <n/n> <n Connection [SEP] réfused";
+        let (mut ours, mut again) = (Vec::new(), Vec::new());
+        both.ours.encode_into(text, 64, &mut ours);
+        read.encode_into(text, 64, &mut again);
+        assert_eq!(ours, again);
+        assert_eq!(read.len(), both.ours.len());
+    }
+}

@@ -25,6 +25,8 @@ struct File {
     max_position_embeddings: usize,
     layer_norm_eps: Option<f32>,
     position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
 }
 
 fn bert() -> String {
@@ -56,6 +58,9 @@ pub(super) fn read(text: &str) -> Result<(Family, Shape), WeightsError> {
         && kind != "absolute"
     {
         return unsupported("position_embedding_type", kind, "use a model with absolute positions");
+    }
+    if file.is_decoder {
+        return unsupported("is_decoder", "true".to_owned(), "use an encoder, which reads a line both ways");
     }
     let activation = match file.hidden_act.as_str() {
         "gelu" => Activation::Gelu,

@@ -25,12 +25,20 @@ const DISTILBERT: [(&str, &str); 8] = [
 const SEED_HEAD: [(&str, &str); 2] =
     [("classifier.dense.", "classifier.1."), ("classifier.risk.", "classifier.4.")];
 
+/// Ours and that of a DistilBERT classifier.
+const DISTILBERT_HEAD: [(&str, &str); 2] =
+    [("classifier.dense.", "pre_classifier."), ("classifier.risk.", "classifier.")];
+
 /// All names under which a checkpoint may keep the tensor that we call `name`, the likeliest first.
 pub(super) fn candidates(family: Family, name: &str) -> Vec<String> {
     if name.starts_with("classifier.") {
-        let seed =
-            SEED_HEAD.iter().find_map(|(ours, theirs)| Some(format!("{theirs}{}", name.strip_prefix(ours)?)));
-        return std::iter::once(name.to_owned()).chain(seed).collect();
+        let others = match family {
+            Family::Bert => SEED_HEAD.as_slice(),
+            Family::DistilBert => &[SEED_HEAD, DISTILBERT_HEAD].concat(),
+        };
+        let theirs =
+            others.iter().filter_map(|(ours, theirs)| Some(format!("{theirs}{}", name.strip_prefix(ours)?)));
+        return std::iter::once(name.to_owned()).chain(theirs).collect();
     }
     let (prefix, theirs) = match family {
         Family::Bert => ("bert.", name.to_owned()),

@@ -1,30 +1,54 @@
 //! Reads Hugging Face checkpoints.
 
 use half::{bf16, f16, slice::HalfFloatSliceExt};
+use logrisk_base::Risk;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::{
-    Shape, Weights, WeightsError, config,
+    Head, Shape, Weights, WeightsError, config,
     names::{Family, candidates},
 };
 
 impl Weights {
     /// Reads a checkpoint of BERT, MiniLM or DistilBERT from its two files. Pooler, language-model head and position ids are
-    /// passed over. The heads are read if the first tensor of ours (or of the seed's, which has no tags) is there.
+    /// passed over. The heads are read if the first tensor of ours (or of the seed's, which has no tags) is there, or if a
+    /// DistilBERT classifier has eleven classes.
     ///
     /// # Errors
     /// [`WeightsError`], naming the setting or the tensor that is missing, misshaped or not finite.
     pub fn read(config: &str, safetensors: &[u8]) -> Result<Self, WeightsError> {
+        Self::read_shards(config, &[safetensors])
+    }
+
+    /// As [`Self::read`], from a checkpoint whose tensors lie in several files.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_shards(config: &str, shards: &[&[u8]]) -> Result<Self, WeightsError> {
         let (family, shape) = config::read(config)?;
         // Before room is made: a configuration may claim anything.
         let parameters = config::parameters(&shape);
-        if parameters.saturating_mul(2) > safetensors.len() as u128 {
-            return Err(WeightsError::TooShort { parameters, bytes: safetensors.len() });
+        let bytes = shards.iter().map(|shard| shard.len()).sum();
+        if parameters.saturating_mul(2) > bytes as u128 {
+            return Err(WeightsError::TooShort { parameters, bytes });
         }
-        let file = SafeTensors::deserialize(safetensors).map_err(WeightsError::SafeTensors)?;
-        let find = |name: &str| candidates(family, name).into_iter().find_map(|name| file.tensor(&name).ok());
-        let head = find("classifier.dense.weight").is_some();
-        let mut weights = Self::zeros(shape.clone(), head);
+        let files: Vec<SafeTensors<'_>> = shards
+            .iter()
+            .map(|shard| SafeTensors::deserialize(shard))
+            .collect::<Result<_, _>>()
+            .map_err(WeightsError::SafeTensors)?;
+        let tensor = |name: &str| files.iter().find_map(|file| file.tensor(name).ok());
+        let find = |name: &str| candidates(family, name).iter().find_map(|name| tensor(name));
+        // A DistilBERT that tells other things than risks is an encoder to us.
+        let other_classes = tensor("pre_classifier.weight").is_some()
+            && find("classifier.risk.weight").is_some_and(|risk| risk.shape().first() != Some(&Risk::COUNT));
+        let dense = find("classifier.dense.weight").filter(|_| !other_classes);
+        let mut weights = Self::zeros(shape.clone(), false);
+        weights.head = dense.map(|dense| match *dense.shape() {
+            [inner, hidden] if hidden == shape.hidden => Head::zeros_of(hidden, inner),
+            // Refused below, with both shapes named.
+            _ => Head::zeros(shape.hidden),
+        });
         for tensor in weights.tensors_mut() {
             match find(&tensor.name) {
                 Some(view) => read_tensor(&tensor.name, &view, &tensor.dimensions, tensor.values)?,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use logrisk_base::Level;
+use logrisk_base::{Level, MaskStyle};
 use logrisk_enrich::{
     mask,
     parse::{parse, unwrap},
@@ -51,6 +51,18 @@ impl Canonical {
         }
         mask::mask_into(&parsed, out);
         parsed.level
+    }
+
+    /// The text of one record as a model of that style reads it.
+    pub fn styled(&mut self, raw: &str, style: MaskStyle) -> String {
+        match style {
+            MaskStyle::Default => self.text(raw),
+            MaskStyle::Seed => {
+                let mut out = String::with_capacity(raw.len());
+                mask::mask_seed_into(&self.redactor.redact(raw), &mut out);
+                out
+            }
+        }
     }
 
     /// The canonical text of one record.

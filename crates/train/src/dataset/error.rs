@@ -55,7 +55,10 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// Every row has the same label, so there is nothing to learn.
-    #[error("all {rows} rows have risk {risk}; a model needs at least two different risks to learn from")]
+    #[error(
+        "all {rows} rows have risk {risk}; a model needs at least two different risks to learn from (--force trains all \
+         the same)"
+    )]
     OneClass {
         /// How many rows.
         rows: usize,
@@ -79,6 +82,24 @@ pub enum DatasetError {
         one: u8,
         /// Risk of the second.
         other: u8,
+    },
+    /// Lines to judge by have patterns that the model learns from.
+    #[error(
+        "{} cannot judge: {lines} of its {of} lines have a pattern that the training data has too, the first in line {line} \
+         ({text:?}); a model knows such lines by heart. Split with `logrisk split`, or --force trains all the same",
+        path.display()
+    )]
+    Leakage {
+        /// The file to judge by.
+        path: PathBuf,
+        /// How many lines leak.
+        lines: usize,
+        /// Of how many.
+        of: usize,
+        /// The first of them.
+        line: u64,
+        /// Its beginning.
+        text: String,
     },
     /// A recipe cannot be used.
     #[error("recipe {}: {problem}", path.display())]

@@ -14,7 +14,7 @@ use super::{
     template::{Kind, Template},
     template_example,
 };
-use crate::example::Example;
+use crate::{calibrate::JudgedText, example::Example};
 
 /// A family larger than this share of its source is too dear to lose.
 const LARGEST: f64 = 0.04;
@@ -77,16 +77,35 @@ pub(super) fn choose(labels: &[ReadLabel], templates: &[Template], share: f64, s
     chosen
 }
 
+/// How each kept message is shown: with its level, and without one.
+const VIEWS: [LevelMix; 2] =
+    [LevelMix { present: 1.0, absent: 0.0, lying: 0.0 }, LevelMix { present: 0.0, absent: 1.0, lying: 0.0 }];
+
+/// What decides how one message is shown in one of its views.
+fn stream(seed: u64, index: usize, view: usize) -> Random {
+    Random::part(seed ^ 0x7a11_da7e, (index * VIEWS.len() + view) as u64)
+}
+
+/// The kept messages that people read, in every view, to calibrate on.
+pub(super) fn judged(labels: &[ReadLabel], seed: u64) -> Vec<JudgedText> {
+    let mut canonical = Canonical::new();
+    let mut judged = Vec::with_capacity(VIEWS.len() * labels.len());
+    for (index, label) in labels.iter().enumerate() {
+        for (view, levels) in VIEWS.into_iter().enumerate() {
+            let text = read_example(label, levels, &mut canonical, &mut stream(seed, index, view)).text;
+            judged.push(JudgedText { text, risk: label.risk, family: family(&label.software) });
+        }
+    }
+    judged.retain(|judged| !judged.text.trim().is_empty());
+    judged
+}
+
 /// Each kept message twice: in some format with its level, and without one.
 pub(super) fn examples(labels: &[ReadLabel], templates: &[Template], seed: u64) -> Vec<Example> {
     let mut canonical = Canonical::new();
-    let mut examples = Vec::with_capacity(2 * (labels.len() + templates.len()));
-    let views = [
-        LevelMix { present: 1.0, absent: 0.0, lying: 0.0 },
-        LevelMix { present: 0.0, absent: 1.0, lying: 0.0 },
-    ];
-    for (view, levels) in views.into_iter().enumerate() {
-        let stream = |index: usize| Random::part(seed ^ 0x7a11_da7e, (index * 2 + view) as u64);
+    let mut examples = Vec::with_capacity(VIEWS.len() * (labels.len() + templates.len()));
+    for (view, levels) in VIEWS.into_iter().enumerate() {
+        let stream = |index: usize| stream(seed, index, view);
         for (index, label) in labels.iter().enumerate() {
             examples.push(read_example(label, levels, &mut canonical, &mut stream(index)));
         }

@@ -8,9 +8,11 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
+    str::FromStr,
 };
 
 use foldhash::{HashMap, HashMapExt};
@@ -19,8 +21,8 @@ use serde::Deserialize;
 
 use super::error::DatasetError;
 
-const TEXT: &[&str] = &["text", "log", "message"];
-const LABEL: &[&str] = &["label", "risk", "risk_label"];
+pub(super) const TEXT: &[&str] = &["text", "log", "message"];
+pub(super) const LABEL: &[&str] = &["label", "risk", "risk_label"];
 
 /// What to do with a text that has two different labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -31,6 +33,26 @@ pub enum Conflicts {
     Majority,
     /// Stop and name both lines.
     Error,
+}
+
+impl fmt::Display for Conflicts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Majority => "majority",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl FromStr for Conflicts {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Majority, Self::Error]
+            .into_iter()
+            .find(|each| each.to_string() == word)
+            .ok_or_else(|| "use majority or error".to_owned())
+    }
 }
 
 /// One labelled line.
@@ -57,21 +79,12 @@ pub struct LabelledRow {
 pub struct Labelled {
     /// The rows in the order of their first appearance.
     pub rows: Vec<LabelledRow>,
+    /// Rows that the file has.
+    pub read: usize,
     /// Rows that repeated a text with the same label: their weights were added.
     pub duplicates: usize,
     /// Texts with different labels: one label was kept.
     pub conflicts: usize,
-}
-
-/// What a line really is, to judge an answer by.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
-    /// The line.
-    pub text: String,
-    /// Its risk, where somebody gave one.
-    pub risk: Option<Risk>,
-    /// For lines that set a trap: is it risky at all?
-    pub risky: Option<bool>,
 }
 
 /// Reads labelled lines to train on.
@@ -97,49 +110,47 @@ pub fn read(path: &Path, conflicts: Conflicts) -> Result<Labelled, DatasetError>
     if rows.is_empty() {
         return Err(DatasetError::Empty { path: path.to_owned() });
     }
-    merge(rows, conflicts, path)
+    let read = rows.len();
+    Ok(Labelled { read, ..merge(rows, conflicts, path)? })
 }
 
-/// Reads lines to evaluate on: a risk, or `risky` for trap lines, or both. Every row is kept.
-///
-/// # Errors
-/// [`DatasetError`] with line, column and remedy.
-pub fn read_truths(path: &Path) -> Result<Vec<Truth>, DatasetError> {
-    let mut truths = Vec::new();
+/// The text of every row with its line, whatever else the row says.
+pub(super) fn read_texts(path: &Path) -> Result<Vec<(u64, String)>, DatasetError> {
+    let mut texts = Vec::new();
     for_each_row(path, |row| {
         let (text, _) = row.require(TEXT, "text, log or message")?;
-        let (risk, risky) = (row.risk()?, row.flag("risky")?);
-        if risk.is_none() && risky.is_none() {
-            return Err(row.missing("label, risk, risk_label or risky"));
-        }
-        truths.push(Truth { text: text.into_owned(), risk, risky });
+        texts.push((row.line, text.into_owned()));
         Ok(())
     })?;
-    if truths.is_empty() {
-        return Err(DatasetError::Empty { path: path.to_owned() });
-    }
-    Ok(truths)
+    Ok(texts)
 }
 
 impl Labelled {
-    /// Refuses data with a single label.
+    /// The same rows under other texts, such as their patterns, each of these once.
     ///
     /// # Errors
-    /// [`DatasetError::OneClass`].
-    pub fn require_two_classes(&self) -> Result<(), DatasetError> {
-        match self.rows.as_slice() {
-            [first, rest @ ..] if rest.iter().all(|row| row.risk == first.risk) => {
-                Err(DatasetError::OneClass { rows: self.rows.len(), risk: first.risk.get() })
-            }
-            _ => Ok(()),
-        }
+    /// [`DatasetError::Conflict`], if that was asked for.
+    pub fn by_text(
+        self,
+        conflicts: Conflicts,
+        path: &Path,
+        mut text: impl FnMut(&str) -> String,
+    ) -> Result<Self, DatasetError> {
+        let rows = self.rows.into_iter().map(|row| LabelledRow { text: text(&row.text), ..row }).collect();
+        let merged = merge(rows, conflicts, path)?;
+        Ok(Self {
+            read: self.read,
+            duplicates: self.duplicates + merged.duplicates,
+            conflicts: self.conflicts + merged.conflicts,
+            ..merged
+        })
     }
 }
 
 /// One row under its column names, whatever the file's shape.
-struct Row<'a> {
+pub(super) struct Row<'a> {
     path: &'a Path,
-    line: u64,
+    pub(super) line: u64,
     get: &'a dyn Fn(&str) -> Option<Cow<'a, str>>,
 }
 
@@ -148,7 +159,7 @@ impl<'a> Row<'a> {
         names.iter().find_map(|name| (self.get)(name).map(|value| (value, *name)))
     }
 
-    fn require(
+    pub(super) fn require(
         &self,
         names: &[&'static str],
         wanted: &str,
@@ -160,20 +171,25 @@ impl<'a> Row<'a> {
         Ok((value, name))
     }
 
-    fn optional(&self, name: &str) -> Option<String> {
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
         (self.get)(name).filter(|value| !value.is_empty()).map(Cow::into_owned)
     }
 
     fn risk(&self) -> Result<Option<Risk>, DatasetError> {
         let Some((value, name)) = self.find(LABEL) else { return Ok(None) };
+        if value.trim().is_empty() {
+            return Err(self.wrong(name, "is empty; give a whole number from 0 to 10"));
+        }
+        self.risk_in(&value, name).map(Some)
+    }
+
+    /// The value of a column, read as a risk.
+    pub(super) fn risk_in(&self, value: &str, name: &str) -> Result<Risk, DatasetError> {
         let number = value.trim().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
         match number {
-            Some(number) if (0.0..=10.0).contains(&number) => Ok(Risk::new(number as u8).ok()),
-            _ if value.trim().is_empty() => {
-                Err(self.wrong(name, "is empty; give a whole number from 0 to 10"))
-            }
+            Some(number) if (0.0..=10.0).contains(&number) => Ok(Risk::nearest(number as f32)),
             _ => Err(self
-                .wrong(name, &format!("{:?} is no risk; give a whole number from 0 to 10", shorten(&value)))),
+                .wrong(name, &format!("{:?} is no risk; give a whole number from 0 to 10", shorten(value)))),
         }
     }
 
@@ -193,7 +209,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn flag(&self, name: &str) -> Result<Option<bool>, DatasetError> {
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, DatasetError> {
         match self.optional(name).as_deref().map(str::trim) {
             None => Ok(None),
             Some("true" | "1") => Ok(Some(true)),
@@ -202,7 +218,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn wrong(&self, column: &str, problem: &str) -> DatasetError {
+    pub(super) fn wrong(&self, column: &str, problem: &str) -> DatasetError {
         DatasetError::Value {
             path: self.path.to_owned(),
             line: self.line,
@@ -211,19 +227,19 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn missing(&self, wanted: &str) -> DatasetError {
+    pub(super) fn missing(&self, wanted: &str) -> DatasetError {
         let problem = format!("the row has none of {wanted}; add it or delete the row");
         DatasetError::Row { path: self.path.to_owned(), line: self.line, problem }
     }
 }
 
 /// The beginning of a value, for a message: a field may have a million characters.
-fn shorten(value: &str) -> String {
+pub(super) fn shorten(value: &str) -> String {
     value.chars().take(40).collect()
 }
 
 /// Calls with each row of a CSV file or, where its first character is `{`, of JSON lines.
-fn for_each_row(
+pub(super) fn for_each_row(
     path: &Path,
     mut visit: impl FnMut(&Row<'_>) -> Result<(), DatasetError>,
 ) -> Result<(), DatasetError> {
@@ -303,7 +319,7 @@ fn for_each_csv(
     if !header.iter().any(|name| TEXT.contains(&name.as_str())) {
         return Err(missing_column(path, "text, log or message", &header));
     }
-    if !header.iter().any(|name| LABEL.contains(&name.as_str()) || name == "risky") {
+    if !header.iter().any(|name| LABEL.contains(&name.as_str()) || name == "risky" || name == "y") {
         return Err(missing_column(path, "label, risk or risk_label", &header));
     }
     let mut record = csv::ByteRecord::new();
@@ -363,7 +379,7 @@ fn merge(rows: Vec<LabelledRow>, conflicts: Conflicts, path: &Path) -> Result<La
         first.tag = first.tag.or(row.tag);
     }
     let rows = merged.into_iter().map(|(row, votes)| decide(row, &votes)).collect();
-    Ok(Labelled { rows, duplicates, conflicts: conflicting })
+    Ok(Labelled { rows, read: 0, duplicates, conflicts: conflicting })
 }
 
 fn decide(mut row: LabelledRow, votes: &[f32; Risk::COUNT]) -> LabelledRow {
@@ -454,15 +470,6 @@ mod tests {
     }
 
     #[test]
-    fn one_class_is_refused_where_it_matters() {
-        let labelled = read(file(b"text,label\na,3\nb,3\n").path(), Conflicts::Error).unwrap();
-        assert_eq!(
-            labelled.require_two_classes().unwrap_err().to_string(),
-            "all 2 rows have risk 3; a model needs at least two different risks to learn from"
-        );
-    }
-
-    #[test]
     fn duplicates_and_conflicts_are_counted() {
         let content = b"text,label,weight\na,3,1\na,3,1\nb,2,1\nb,7,1\nc,1,1\nc,4,5\nc,1,1\n";
         let labelled = read(file(content).path(), Conflicts::Majority).unwrap();
@@ -471,13 +478,5 @@ mod tests {
         assert_eq!(found, [("a", 3, 2.0), ("b", 7, 1.0), ("c", 4, 5.0)]);
         assert_eq!((labelled.duplicates, labelled.conflicts), (2, 2));
         assert!(error(content).contains("lines 4 and 5 give the same text the risks 2 and 7"));
-    }
-
-    #[test]
-    fn truths_take_risks_and_traps() {
-        let content = b"{\"log\":\"a\",\"risk\":3}\n{\"log\":\"b\",\"risky\":true,\"system\":null}\n";
-        let truths = read_truths(file(content).path()).unwrap();
-        assert_eq!(truths[0].risk.map(Risk::get), Some(3));
-        assert_eq!((truths[1].risk, truths[1].risky), (None, Some(true)));
     }
 }

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! An epoch is drawn by seed and number, so a run that resumes sees what it would have seen. Sources of weak pairs
-//! and families of templates count by the square root of their size: a project with 17,000 messages would otherwise
-//! be a seventh of what the model knows. An epoch of 40,000 examples takes about a second.
+//! count by the square root of their size: a project with 17,000 messages would otherwise be a seventh of what the
+//! model knows. An epoch of 40,000 examples takes about a second.
 
 mod augment;
 mod canonical;
+mod checks;
 mod error;
 mod holdout;
 mod labelled;
@@ -24,13 +25,17 @@ mod sources;
 mod stack;
 mod target;
 mod template;
+mod truth;
 mod values;
 mod wrap;
 
 use foldhash::{HashMap, HashSet};
-use logrisk_base::Tag;
+use logrisk_base::{MaskStyle, Risk, Tag};
 
-use crate::example::{Example, ExampleSource};
+use crate::{
+    calibrate::JudgedText,
+    example::{Example, ExampleSource},
+};
 use augment::Draft;
 use random::{Random, draw};
 use refine::Refiner;
@@ -40,10 +45,12 @@ use template::{Kind, fill_marks_into};
 pub use augment::LevelMix;
 pub use canonical::Canonical;
 pub use error::{DatasetError, io_error};
-pub use labelled::{Conflicts, Labelled, LabelledRow, Truth, read as read_labelled, read_truths};
-pub use recipe::{Mix, Recipe};
+pub use labelled::{Conflicts, Labelled, LabelledRow, read as read_labelled};
+pub use recipe::{Mix, Recipe, Setting};
+pub use sources::fingerprint;
 pub use target::{Distribution, labelled as labelled_target, mean as expected_risk};
-pub use template::{Template, embedded as embedded_templates};
+pub use template::{Template, embedded as embedded_templates, patterns as template_patterns};
+pub use truth::{Truth, read as read_truths};
 pub use wrap::{Carrier, Format, Line};
 
 /// Everything that a recipe names, read and divided.
@@ -59,6 +66,8 @@ pub struct Dataset {
     units: Vec<usize>,
     held_out: Vec<String>,
     validation: Vec<Example>,
+    judged: Vec<JudgedText>,
+    patterns: Vec<(String, Risk)>,
     /// Texts with two labels in the labelled files.
     conflicts: usize,
 }
@@ -97,12 +106,12 @@ impl Dataset {
     pub fn open(recipe: Recipe) -> Result<Self, DatasetError> {
         let mut weak_pairs = sources::weak_pairs(&recipe.weak_pairs)?;
         let mut read_labels = sources::read_labels(&recipe.read_labels)?;
+        read_labels.extend(sources::take_read(&mut weak_pairs, &recipe.readings)?);
         let mut templates = if recipe.built_in_templates { template::embedded()? } else { Vec::new() };
         templates.extend(template::read(&recipe.templates)?);
         let (mut labelled, mut conflicts) = (Vec::new(), 0);
         for path in &recipe.labelled {
             let file = read_labelled(path, recipe.conflicts)?;
-            file.require_two_classes()?;
             conflicts += file.conflicts;
             labelled.extend(file.rows);
         }
@@ -110,6 +119,10 @@ impl Dataset {
             let problem = "names no data; give weak_pairs, read_labels, templates or labelled".to_owned();
             return Err(DatasetError::Recipe { path: "".into(), problem });
         }
+
+        let mut patterns = template::patterns(&templates);
+        let mut canonical = Canonical::new();
+        patterns.extend(labelled.iter().map(|row: &LabelledRow| (canonical.text(&row.text), row.risk)));
 
         let held_out = holdout::choose(&read_labels, &templates, recipe.held_out, recipe.seed);
         let aside = |software: &str| held_out.binary_search(&holdout::family(software)).is_ok();
@@ -123,6 +136,7 @@ impl Dataset {
 
         let refiner = Refiner::fit(&read_labels);
         let validation = holdout::examples(&read_aside, &templates_aside, recipe.seed);
+        let judged = holdout::judged(&read_aside, recipe.seed);
         let units = units(&templates);
         Ok(Self {
             recipe,
@@ -134,6 +148,8 @@ impl Dataset {
             units,
             held_out,
             validation,
+            judged,
+            patterns,
             conflicts,
         })
     }
@@ -182,6 +198,19 @@ impl Dataset {
         &self.validation
     }
 
+    /// The messages of that software which people read, to calibrate on; templates are not among them.
+    #[must_use]
+    pub fn judged(&self) -> &[JudgedText] {
+        &self.judged
+    }
+
+    /// The masked texts of all templates and labelled lines with their risks: what the model can show as known. The
+    /// messages of other people's source code are not among them.
+    #[must_use]
+    pub fn patterns(&self) -> &[(String, Risk)] {
+        &self.patterns
+    }
+
     /// The families of software that are kept aside, sorted.
     #[must_use]
     pub fn held_out(&self) -> &[String] {
@@ -215,13 +244,11 @@ impl Dataset {
         };
         let mut random = Random::new(seed);
         let weak = balanced(self.weak_pairs.iter().map(|pair| pair.source.as_str()));
-        let families: Vec<String> =
-            self.units.iter().map(|&index| holdout::family(&self.templates[index].software)).collect();
-        let units = balanced(families.iter().map(String::as_str));
-        // A pair is two examples for one draw.
-        let lengths =
-            units.iter().zip(&self.units).map(|(weight, &index)| weight * self.unit(index).len() as f64);
-        let unit_draws = count(shares[2] * units.iter().sum::<f64>() / lengths.sum::<f64>().max(1.0));
+        // Every unit counts the same, however many its program has: nearly half of the programs have a single one, and
+        // the square root would show these thirty times as often as a line of the kernel. A pair is two examples.
+        let per_unit = self.templates.len() as f64 / self.units.len().max(1) as f64;
+        let units = vec![1.0; self.units.len()];
+        let unit_draws = count(shares[2] / per_unit);
         let labelled_weights: Vec<f64> =
             self.labelled.iter().map(|row| f64::from(row.weight).sqrt()).collect();
 
@@ -246,7 +273,7 @@ impl Dataset {
             message,
             level: Some(levels::of_class(class)),
             may_declare: false,
-            risk: logrisk_base::Risk::nearest(target::mean(&target)),
+            risk: Risk::nearest(target::mean(&target)),
             tag: None,
             software: &pair.source,
             framed: false,
@@ -352,6 +379,28 @@ pub(crate) fn write_line(
 ) -> Tag {
     let draft = template_draft(template, random);
     augment::write(draft, levels, time, format, random, out).unwrap_or(template.tag)
+}
+
+/// Lines with known risks, the same at every call: every eighth unit of the built-in catalogues, filled, in some real format,
+/// masked in that style. Empty if the catalogues are broken, which a test rules out.
+#[must_use]
+pub fn base_lines(style: MaskStyle) -> Vec<(String, Risk)> {
+    let templates = template::embedded().unwrap_or_default();
+    let levels = LevelMix { present: 0.7, absent: 0.3, lying: 0.0 };
+    let time = jiff::Timestamp::UNIX_EPOCH;
+    let mut canonical = Canonical::new();
+    let mut lines = Vec::new();
+    let mut raw = String::new();
+    for begin in units(&templates).into_iter().step_by(8) {
+        let Some(template) = templates.get(begin) else { continue };
+        raw.clear();
+        write_line(template, levels, time, None, &mut Random::part(0xba5e, begin as u64), &mut raw);
+        let text = canonical.styled(&raw, style);
+        if !text.trim().is_empty() {
+            lines.push((text, template.risk));
+        }
+    }
+    lines
 }
 
 /// 1/√n for each member of a group of n, so that the group as a whole counts √n.

@@ -18,6 +18,7 @@ use super::{
     sources::ReadLabel,
     target::{self, Distribution},
 };
+use crate::sparse::{Row, dot, ridge};
 
 /// Columns of words and pairs of words: 4,500 messages have about 20,000 that occur twice, so few collide.
 const WORD_COLUMNS: usize = 1 << 16;
@@ -34,11 +35,6 @@ const SHRINKAGE: f32 = 20.0;
 const REGRESSION_SHARE: f32 = 0.7;
 /// What the regression misses by (standard deviation), cross-validated by project.
 const RESIDUAL: f32 = 1.15;
-/// Conjugate gradients on normalised rows settle in far fewer steps.
-const STEPS: usize = 60;
-
-type Row = Vec<(u32, f32)>;
-
 /// The fitted mixture.
 #[derive(Debug)]
 pub(super) struct Refiner {
@@ -95,7 +91,7 @@ fn blend(counts: &Distribution, prior: &Distribution, strength: f32) -> Distribu
     blended
 }
 
-/// Ridge regression of the risk on TF-IDF words, solved by conjugate gradients on the normal equations.
+/// Ridge regression of the risk on TF-IDF words.
 #[derive(Debug)]
 struct Regression {
     inverse_frequency: Vec<f32>,
@@ -126,7 +122,7 @@ impl Regression {
             labels.iter().map(|label| target::mean(&target::read(label.risk, label.or))).collect();
         let mean = wanted.iter().sum::<f32>() / total;
         let centered: Vec<f32> = wanted.iter().map(|value| value - mean).collect();
-        let coefficients = solve(&rows, &centered);
+        let coefficients = ridge(&rows, COLUMNS, RIDGE, &centered);
         Some(Self { inverse_frequency, coefficients, mean })
     }
 
@@ -191,52 +187,6 @@ impl Features {
 fn column(first: &str, second: &str, columns: usize) -> u32 {
     let seed = if first.is_empty() { 0 } else { xxh3_64(first.as_bytes()) };
     (xxh3_64_with_seed(second.as_bytes(), seed) % columns as u64) as u32
-}
-
-fn dot(row: &Row, dense: &[f32]) -> f32 {
-    row.iter().map(|(column, value)| value * dense[*column as usize]).sum()
-}
-
-/// Solves `(XᵀX + RIDGE·I) w = Xᵀ y`.
-fn solve(rows: &[Row], wanted: &[f32]) -> Vec<f32> {
-    let transposed = |values: &[f32]| {
-        let mut sum = vec![0.0f32; COLUMNS];
-        for (row, value) in rows.iter().zip(values) {
-            for (column, entry) in row {
-                sum[*column as usize] += entry * value;
-            }
-        }
-        sum
-    };
-    let product = |vector: &[f32]| {
-        let projected: Vec<f32> = rows.iter().map(|row| dot(row, vector)).collect();
-        let mut result = transposed(&projected);
-        result.iter_mut().zip(vector).for_each(|(slot, value)| *slot += RIDGE * value);
-        result
-    };
-    let inner = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-
-    let mut solution = vec![0.0f32; COLUMNS];
-    let mut residual = transposed(wanted);
-    let mut direction = residual.clone();
-    let mut size = inner(&residual, &residual);
-    let enough = size * 1e-8;
-    for _ in 0..STEPS {
-        if size <= enough {
-            break;
-        }
-        let image = product(&direction);
-        let step = size / inner(&direction, &image);
-        for index in 0..COLUMNS {
-            solution[index] += step * direction[index];
-            residual[index] -= step * image[index];
-        }
-        let next = inner(&residual, &residual);
-        let keep = next / size;
-        direction.iter_mut().zip(&residual).for_each(|(slot, residual)| *slot = residual + keep * *slot);
-        size = next;
-    }
-    solution
 }
 
 #[cfg(test)]

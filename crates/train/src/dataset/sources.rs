@@ -1,10 +1,12 @@
-//! The files that a recipe reads: messages with the level their developer chose, and messages with a risk that a
-//! person read. Both keep `#` or `<*>` where the source code inserts a value.
+//! The files that a recipe reads: messages with the level their developer chose, messages with a risk that a person
+//! read, and risks alone that belong to the former. Messages keep `#` or `<*>` where the source code inserts a value.
 
 use std::path::{Path, PathBuf};
 
+use foldhash::HashMap;
 use logrisk_base::{Level, Risk};
 use serde::{Deserialize, de::DeserializeOwned};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{error::DatasetError, levels};
 
@@ -81,6 +83,65 @@ pub(super) fn read_labels(paths: &[PathBuf]) -> Result<Vec<ReadLabel>, DatasetEr
         }
     }
     Ok(labels)
+}
+
+/// One row of a file of readings: a risk without the message it was read from, so that the file can go where the
+/// message cannot.
+#[derive(Debug, Deserialize)]
+struct Reading {
+    /// Of the message, as [`fingerprint`] writes it.
+    fingerprint: String,
+    risk: Risk,
+    or: Option<Risk>,
+}
+
+/// What stands for a message in a file of readings: 16 hexadecimal digits of its XXH3 hash.
+#[must_use]
+pub fn fingerprint(message: &str) -> String {
+    format!("{:016x}", xxh3_64(message.as_bytes()))
+}
+
+/// Takes the weak pairs that somebody gave a risk out of their list, as read labels.
+///
+/// # Errors
+/// [`DatasetError`] with file and line; also for readings none of which belongs to a pair.
+pub(super) fn take_read(
+    pairs: &mut Vec<WeakPair>,
+    readings: &[PathBuf],
+) -> Result<Vec<ReadLabel>, DatasetError> {
+    let mut by_fingerprint: HashMap<String, (Risk, Option<Risk>)> = HashMap::default();
+    for path in readings {
+        for (row, reading) in csv::Reader::from_reader(bytes(path)?.as_slice()).into_deserialize().enumerate()
+        {
+            let Reading { fingerprint, risk, or } = reading.map_err(|error| DatasetError::Row {
+                path: path.clone(),
+                line: error.position().map_or(row as u64 + 2, csv::Position::line),
+                problem: format!("is not `fingerprint,risk,or`: {error}"),
+            })?;
+            by_fingerprint.insert(fingerprint, (risk, or));
+        }
+    }
+    let read: Vec<ReadLabel> = pairs
+        .extract_if(.., |pair| by_fingerprint.contains_key(&fingerprint(&pair.text)))
+        .filter_map(|WeakPair { text, y, source }| {
+            let (risk, or) = *by_fingerprint.get(&fingerprint(&text))?;
+            Some(ReadLabel {
+                text,
+                level: Some(levels::of_class(usize::from(y))),
+                risk,
+                or,
+                software: source,
+            })
+        })
+        .collect();
+    match readings.first() {
+        Some(path) if read.is_empty() => {
+            let problem =
+                "belongs to no message of the recipe's weak_pairs; name the file that it was read from";
+            Err(DatasetError::Row { path: path.clone(), line: 2, problem: problem.into() })
+        }
+        _ => Ok(read),
+    }
 }
 
 /// The rows of JSON lines with their line numbers; blank lines are skipped.

@@ -35,13 +35,7 @@ pub(super) fn authored(risk: Risk, low: Risk, high: Risk) -> Distribution {
 /// What a row of labelled data means: nearly sure, since people correct a single value, not a range.
 #[must_use]
 pub fn labelled(risk: Risk) -> Distribution {
-    let mut target = [0.0; Risk::COUNT];
-    let center = usize::from(risk.get());
-    for (value, share) in target.iter_mut().enumerate() {
-        *share = [0.80, 0.10].get(value.abs_diff(center)).copied().unwrap_or(0.0);
-    }
-    normalise(&mut target);
-    target
+    logrisk_score::adapter::corrected(risk)
 }
 
 /// A normal distribution cut to the scale: what a regressor with that residual deviation knows.

@@ -9,6 +9,7 @@ use logrisk_base::{Level, Risk, Tag};
 use serde::Deserialize;
 
 use super::{
+    canonical::Canonical,
     error::DatasetError,
     levels,
     random::Random,
@@ -19,22 +20,33 @@ use super::{
 /// The catalogues that this project authored; built into the binary, so that `generate` needs no files.
 pub(super) const CATALOGUES: &[(&str, &str)] = &[
     ("authored-apps.jsonl", include_str!("../../catalogue/authored-apps.jsonl")),
+    ("authored-cloud3.jsonl", include_str!("../../catalogue/authored-cloud3.jsonl")),
+    ("authored-contrast4.jsonl", include_str!("../../catalogue/authored-contrast4.jsonl")),
+    ("authored-contrast5.jsonl", include_str!("../../catalogue/authored-contrast5.jsonl")),
+    ("authored-contrast6.jsonl", include_str!("../../catalogue/authored-contrast6.jsonl")),
+    ("authored-contrast7.jsonl", include_str!("../../catalogue/authored-contrast7.jsonl")),
     ("authored-distributed.jsonl", include_str!("../../catalogue/authored-distributed.jsonl")),
     ("authored-fragments.jsonl", include_str!("../../catalogue/authored-fragments.jsonl")),
     ("authored-high.jsonl", include_str!("../../catalogue/authored-high.jsonl")),
     ("authored-hpc-hardware.jsonl", include_str!("../../catalogue/authored-hpc-hardware.jsonl")),
+    ("authored-infra3.jsonl", include_str!("../../catalogue/authored-infra3.jsonl")),
     ("authored-kernel-os.jsonl", include_str!("../../catalogue/authored-kernel-os.jsonl")),
     ("authored-languages.jsonl", include_str!("../../catalogue/authored-languages.jsonl")),
     ("authored-low.jsonl", include_str!("../../catalogue/authored-low.jsonl")),
     ("authored-mid.jsonl", include_str!("../../catalogue/authored-mid.jsonl")),
+    ("authored-mid3.jsonl", include_str!("../../catalogue/authored-mid3.jsonl")),
     ("authored-pairs.jsonl", include_str!("../../catalogue/authored-pairs.jsonl")),
     ("authored-pairs2.jsonl", include_str!("../../catalogue/authored-pairs2.jsonl")),
+    ("authored-pairs3.jsonl", include_str!("../../catalogue/authored-pairs3.jsonl")),
+    ("authored-quiet3.jsonl", include_str!("../../catalogue/authored-quiet3.jsonl")),
     ("authored-routine.jsonl", include_str!("../../catalogue/authored-routine.jsonl")),
     ("authored-routine2.jsonl", include_str!("../../catalogue/authored-routine2.jsonl")),
+    ("authored-routine3.jsonl", include_str!("../../catalogue/authored-routine3.jsonl")),
     ("authored-runtimes2.jsonl", include_str!("../../catalogue/authored-runtimes2.jsonl")),
     ("authored-security2.jsonl", include_str!("../../catalogue/authored-security2.jsonl")),
     ("authored-states2.jsonl", include_str!("../../catalogue/authored-states2.jsonl")),
     ("authored-terse.jsonl", include_str!("../../catalogue/authored-terse.jsonl")),
+    ("authored-traps6.jsonl", include_str!("../../catalogue/authored-traps6.jsonl")),
 ];
 
 /// What a template was written to teach.
@@ -120,6 +132,27 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Template>, DatasetError> {
         templates.extend(parse(&bytes, path)?);
     }
     Ok(templates)
+}
+
+/// The masked text of every template with its level, and its risk: always the same.
+#[must_use]
+pub fn patterns(templates: &[Template]) -> Vec<(String, Risk)> {
+    let mut canonical = Canonical::new();
+    let mut patterns = Vec::with_capacity(templates.len());
+    let (mut line, mut text) = (String::new(), String::new());
+    for (index, template) in templates.iter().enumerate() {
+        line.clear();
+        text.clear();
+        template.fill_into(&mut Random::part(1, index as u64), &mut line);
+        let declared = canonical.append(&line, true, &mut text);
+        let pattern = match template.level {
+            Some(level) if declared.is_none() => format!("{level}: {text}"),
+            _ => text.clone(),
+        };
+        patterns.push((pattern, template.risk));
+    }
+    patterns.retain(|(text, _)| !text.trim().is_empty());
+    patterns
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Template>, DatasetError> {

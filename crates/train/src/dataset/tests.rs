@@ -129,3 +129,36 @@ fn state_pairs_stay_apart_after_masking() {
     }
     assert!(lost.len() * 20 < pairs, "{} of {pairs} pairs are lost:\n{}", lost.len(), lost.join("\n"));
 }
+
+#[test]
+fn readings_turn_weak_pairs_into_read_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let pairs = write(
+        "pairs.jsonl",
+        "{\"text\":\"disk # failed\",\"y\":1,\"source\":\"a\"}\n{\"text\":\"all well\",\"y\":1,\"source\":\"a\"}\n",
+    );
+    let readings =
+        write("readings.csv", &format!("fingerprint,risk,or\n{},8,7\n", fingerprint("disk # failed")));
+    let recipe = Recipe {
+        weak_pairs: vec![pairs],
+        readings: vec![readings],
+        built_in_templates: false,
+        held_out: 0.0,
+        ..Recipe::default()
+    };
+    let dataset = Dataset::open(recipe.clone()).unwrap();
+    assert_eq!((dataset.sizes().weak_pairs, dataset.sizes().read_labels), (1, 1));
+    assert_eq!(dataset.read_labels[0].risk.get(), 8);
+
+    let strange = write("strange.csv", "fingerprint,risk,or\n0000000000000000,8,\n");
+    let error = Dataset::open(Recipe { readings: vec![strange], ..recipe.clone() }).unwrap_err().to_string();
+    assert!(error.contains("weak_pairs"), "{error}");
+    let wrong = write("wrong.csv", "fingerprint,risk,or\n0000000000000000,8,\n0000000000000001,11,\n");
+    let error = Dataset::open(Recipe { readings: vec![wrong], ..recipe }).unwrap_err().to_string();
+    assert!(error.contains("line 3"), "{error}");
+}

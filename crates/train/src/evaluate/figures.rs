@@ -3,21 +3,28 @@
 //! Every function returns `None` where its figure has no meaning (no positives, a single class), so that a report shows
 //! a gap, not a misleading 0. Definitions are scikit-learn's; the tests hold values that it gave.
 
+use std::ops::RangeInclusive;
+
 use logrisk_base::Risk;
+use serde::Serialize;
+
+use super::Answer;
 
 /// One line with both sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// The risk that somebody gave.
     pub truth: Option<Risk>,
+    /// The lowest and the highest risk that a careful reader may give, where somebody said so.
+    pub range: Option<(Risk, Risk)>,
     /// For trap lines: is it risky at all?
     pub risky: Option<bool>,
-    /// The risk that was answered.
-    pub label: Risk,
-    /// The expected risk that was answered: finer than the label.
-    pub score: f32,
-    /// The probability of 7 or more that was answered, where probabilities were.
-    pub act_today: Option<f32>,
+    /// For messages from source code: did the developer call it an error or worse?
+    pub error: Option<bool>,
+    /// For the riskier line of a pair: the score that its safer twin was given.
+    pub safer_twin: Option<f32>,
+    /// What was answered.
+    pub answer: Answer,
 }
 
 /// Rows are truths, columns are answers.
@@ -33,6 +40,10 @@ pub const FIGURES: &[(&str, Compute)] = &[
     ("within_2", |samples| within(samples, 2)),
     ("mae", |samples| mean(samples, |truth, label| (truth - label).abs())),
     ("rmse", |samples| mean(samples, |truth, label| (truth - label).powi(2)).map(f64::sqrt)),
+    ("within_range", within_range),
+    ("bias", |samples| bias(samples, 0..=10)),
+    ("bias_routine", |samples| bias(samples, 0..=3)),
+    ("bias_rest", |samples| bias(samples, 4..=10)),
     ("macro_precision", |samples| macro_average(samples).map(|(precision, _, _)| precision)),
     ("macro_recall", |samples| macro_average(samples).map(|(_, recall, _)| recall)),
     ("macro_f1", |samples| macro_average(samples).map(|(_, _, f1)| f1)),
@@ -47,9 +58,20 @@ pub const FIGURES: &[(&str, Compute)] = &[
     ("recall_9", |samples| alarm(samples, 9).recall),
     ("f1_9", |samples| alarm(samples, 9).f1()),
     ("precision_at_recall_90_of_5", |samples| precision_at_recall(samples, 5, 0.9)),
+    ("calibration_error_5", |samples| calibration_error(samples, 5)),
     ("calibration_error_7", |samples| calibration_error(samples, 7)),
-    ("traps_auroc", traps_auroc),
+    ("traps_auroc", |samples| auroc_of(samples, |sample| sample.risky)),
+    ("pairs_right", pairs_right),
+    ("severity_auroc", |samples| auroc_of(samples, |sample| sample.error)),
+    ("unsure", |samples| share(samples.iter().map(|sample| sample.answer.unsure))),
+    ("coverage", coverage),
 ];
+
+/// The names of all figures, for a message.
+#[must_use]
+pub fn names() -> String {
+    FIGURES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
 
 fn labelled(samples: &[Sample]) -> impl Iterator<Item = (&Sample, f64)> {
     samples.iter().filter_map(|sample| sample.truth.map(|truth| (sample, f64::from(truth.get()))))
@@ -59,8 +81,16 @@ fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }
 
+/// The share of `true` among those that are known.
+fn share(flags: impl Iterator<Item = Option<bool>>) -> Option<f64> {
+    let (hits, count) = flags
+        .flatten()
+        .fold((0.0, 0.0), |(hits, count), flag| (hits + f64::from(u8::from(flag)), count + 1.0));
+    ratio(hits, count)
+}
+
 fn mean(samples: &[Sample], loss: impl Fn(f64, f64) -> f64) -> Option<f64> {
-    let losses = labelled(samples).map(|(sample, truth)| loss(truth, f64::from(sample.label.get())));
+    let losses = labelled(samples).map(|(sample, truth)| loss(truth, f64::from(sample.answer.label.get())));
     let (sum, count) = losses.fold((0.0, 0.0), |(sum, count), loss| (sum + loss, count + 1.0));
     ratio(sum, count)
 }
@@ -71,13 +101,44 @@ pub fn within(samples: &[Sample], distance: u8) -> Option<f64> {
     mean(samples, |truth, label| f64::from(u8::from((truth - label).abs() <= f64::from(distance))))
 }
 
+/// Of the lines whose truth is a range, the share of answers inside it.
+fn within_range(samples: &[Sample]) -> Option<f64> {
+    share(samples.iter().map(|sample| {
+        let (low, high) = sample.range?;
+        Some((low..=high).contains(&sample.answer.label))
+    }))
+}
+
+/// The mean of score minus truth over the lines whose truth is in that range: above 0 where risks come out too high.
+#[must_use]
+pub fn bias(samples: &[Sample], truths: RangeInclusive<u8>) -> Option<f64> {
+    let errors = labelled(samples)
+        .filter(|(sample, _)| sample.truth.is_some_and(|truth| truths.contains(&truth.get())))
+        .map(|(sample, truth)| f64::from(sample.answer.score) - truth);
+    let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), error| (sum + error, count + 1.0));
+    ratio(sum, count)
+}
+
+/// Of the pairs, the share whose riskier line got the higher score. Equal scores are wrong: they tell nobody anything.
+fn pairs_right(samples: &[Sample]) -> Option<f64> {
+    share(samples.iter().map(|sample| Some(sample.answer.score > sample.safer_twin?)))
+}
+
+/// The share of lines whose truth lies in the interval that came with the answer.
+fn coverage(samples: &[Sample]) -> Option<f64> {
+    share(labelled(samples).map(|(sample, truth)| {
+        let (low, high) = sample.answer.interval?;
+        Some((f64::from(low)..=f64::from(high)).contains(&truth))
+    }))
+}
+
 /// The confusion matrix.
 #[must_use]
 pub fn confusion(samples: &[Sample]) -> Confusion {
     let mut matrix = [[0; Risk::COUNT]; Risk::COUNT];
     for sample in samples {
         if let Some(truth) = sample.truth {
-            matrix[usize::from(truth.get())][usize::from(sample.label.get())] += 1;
+            matrix[usize::from(truth.get())][usize::from(sample.answer.label.get())] += 1;
         }
     }
     matrix
@@ -129,7 +190,7 @@ impl Alarm {
 pub fn alarm(samples: &[Sample], risk: u8) -> Alarm {
     let (mut hits, mut alarms, mut deserved) = (0.0, 0.0, 0.0);
     for (sample, truth) in labelled(samples) {
-        let (is, said) = (truth >= f64::from(risk), sample.label.get() >= risk);
+        let (is, said) = (truth >= f64::from(risk), sample.answer.label.get() >= risk);
         hits += f64::from(u8::from(is && said));
         alarms += f64::from(u8::from(said));
         deserved += f64::from(u8::from(is));
@@ -153,11 +214,14 @@ fn auroc_at(samples: &[Sample], risk: u8) -> Option<f64> {
 }
 
 fn scored_at(samples: &[Sample], risk: u8) -> Vec<(f64, bool)> {
-    labelled(samples).map(|(sample, truth)| (f64::from(sample.score), truth >= f64::from(risk))).collect()
+    labelled(samples)
+        .map(|(sample, truth)| (f64::from(sample.answer.score), truth >= f64::from(risk)))
+        .collect()
 }
 
-fn traps_auroc(samples: &[Sample]) -> Option<f64> {
-    let scored = samples.iter().filter_map(|sample| Some((f64::from(sample.score), sample.risky?)));
+fn auroc_of(samples: &[Sample], positive: impl Fn(&Sample) -> Option<bool>) -> Option<f64> {
+    let scored =
+        samples.iter().filter_map(|sample| Some((f64::from(sample.answer.score), positive(sample)?)));
     auroc(&scored.collect::<Vec<_>>())
 }
 
@@ -181,27 +245,51 @@ pub fn precision_at_recall(samples: &[Sample], risk: u8, recall: f64) -> Option<
     best
 }
 
-/// Expected calibration error of the probability of a risk or more, ten bins of equal width. `None` where answers came
-/// without probabilities.
+/// What was said and what was, of the lines whose probability fell into one tenth.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Bin {
+    /// Lines.
+    pub lines: f64,
+    /// The mean of their probabilities.
+    pub said: f64,
+    /// The share of them that has the risk or more.
+    pub was: f64,
+}
+
+/// The probability of a risk or more against how often that was true, by tenths of probability: a reliability plot.
+/// `None` where an answer came without probabilities, or no line has a risk.
+#[must_use]
+pub fn reliability(samples: &[Sample], risk: u8) -> Option<[Bin; 10]> {
+    let mut bins = [Bin::default(); 10];
+    for (sample, truth) in labelled(samples) {
+        let probability = f64::from(sample.answer.at_least(risk)?);
+        let bin = &mut bins[((probability * 10.0) as usize).min(9)];
+        bin.lines += 1.0;
+        bin.said += probability;
+        bin.was += f64::from(u8::from(truth >= f64::from(risk)));
+    }
+    let mut lines = 0.0;
+    for bin in bins.iter_mut().filter(|bin| bin.lines > 0.0) {
+        bin.said /= bin.lines;
+        bin.was /= bin.lines;
+        lines += bin.lines;
+    }
+    (lines > 0.0).then_some(bins)
+}
+
+/// Expected calibration error of the probability of a risk or more, over the bins of [`reliability`].
 #[must_use]
 pub fn calibration_error(samples: &[Sample], risk: u8) -> Option<f64> {
-    let mut bins = [(0.0, 0.0, 0.0); 10];
-    for (sample, truth) in labelled(samples) {
-        let probability = f64::from(sample.act_today?);
-        let bin = &mut bins[((probability * 10.0) as usize).min(9)];
-        bin.0 += probability;
-        bin.1 += f64::from(u8::from(truth >= f64::from(risk)));
-        bin.2 += 1.0;
-    }
-    let total: f64 = bins.iter().map(|bin| bin.2).sum();
-    ratio(bins.iter().map(|(said, was, _)| (said - was).abs()).sum(), total)
+    let bins = reliability(samples, risk)?;
+    let missed: f64 = bins.iter().map(|bin| bin.lines * (bin.said - bin.was).abs()).sum();
+    ratio(missed, bins.iter().map(|bin| bin.lines).sum())
 }
 
 /// Spearman's rank correlation of score and truth. `None` where either is constant.
 #[must_use]
 pub fn spearman(samples: &[Sample]) -> Option<f64> {
     let (scores, truths): (Vec<f64>, Vec<f64>) =
-        labelled(samples).map(|(sample, truth)| (f64::from(sample.score), truth)).unzip();
+        labelled(samples).map(|(sample, truth)| (f64::from(sample.answer.score), truth)).unzip();
     let (scores, truths) = (ranks(&scores), ranks(&truths));
     let center = (scores.len() as f64 + 1.0) / 2.0;
     let product =
@@ -256,14 +344,21 @@ mod tests {
         let scores = [2.1, 2.8, 6.9, 7.2, 4.4, 6.9, 5.0, 8.6, 1.6, 9.3, 2.8, 4.4];
         let act = [0.02, 0.05, 0.6, 0.72, 0.15, 0.61, 0.2, 0.93, 0.01, 0.98, 0.04, 0.18];
         (0..12)
-            .map(|index| Sample {
-                truth: Risk::new(truths[index]).ok(),
-                risky: None,
-                label: Risk::new(labels[index]).unwrap(),
-                score: scores[index],
-                act_today: Some(act[index]),
+            .map(|index| {
+                let mut probabilities = [0.0; Risk::COUNT];
+                (probabilities[2], probabilities[8]) = (1.0 - act[index], act[index]);
+                let answer = Answer {
+                    score: scores[index],
+                    probabilities: Some(probabilities),
+                    ..Answer::of_label(Risk::new(labels[index]).unwrap())
+                };
+                Sample { truth: Risk::new(truths[index]).ok(), ..sample(answer) }
             })
             .collect()
+    }
+
+    fn sample(answer: Answer) -> Sample {
+        Sample { truth: None, range: None, risky: None, error: None, safer_twin: None, answer }
     }
 
     fn check(name: &str, expected: f64) {
@@ -295,6 +390,9 @@ mod tests {
             ("f1_9", 0.500000000),
             ("precision_at_recall_90_of_5", 0.875000000),
             ("calibration_error_7", 0.130833333),
+            ("bias", -0.083333333),
+            ("bias_routine", 0.575),
+            ("bias_rest", -0.4125),
         ];
         for (name, expected) in expected {
             check(name, expected);
@@ -311,21 +409,46 @@ mod tests {
             (spearman(&constant), auroc_at(&constant, 5), weighted_kappa(&constant)),
             (None, None, None)
         );
-        let unsure = vec![Sample { act_today: None, ..samples()[0] }];
-        assert_eq!(calibration_error(&unsure, 7), None);
+        let bare = vec![Sample { truth: Risk::new(2).ok(), ..sample(Answer::of_label(Risk::MIN)) }];
+        assert_eq!((calibration_error(&bare, 7), reliability(&bare, 7)), (None, None));
     }
 
     #[test]
     fn an_alarm_never_given_has_no_precision_and_f1_zero() {
-        let quiet = vec![Sample { truth: Risk::new(8).ok(), label: Risk::MIN, ..samples()[0] }];
+        let quiet = vec![Sample { truth: Risk::new(8).ok(), ..sample(Answer::of_label(Risk::MIN)) }];
         let alarm = alarm(&quiet, 7);
         assert_eq!((alarm.precision, alarm.recall, alarm.f1()), (None, Some(0.0), Some(0.0)));
     }
 
+    fn scored(score: f32) -> Answer {
+        Answer { score, ..Answer::of_label(Risk::nearest(score)) }
+    }
+
+    fn value(name: &str, samples: &[Sample]) -> Option<f64> {
+        FIGURES.iter().find(|(key, _)| *key == name).and_then(|(_, figure)| figure(samples))
+    }
+
     #[test]
-    fn traps_need_no_risk() {
-        let trap = |risky, score| Sample { truth: None, risky: Some(risky), score, ..samples()[0] };
-        let samples = [trap(true, 8.0), trap(true, 3.0), trap(false, 3.0), trap(false, 1.0)];
-        assert_eq!(traps_auroc(&samples), Some(0.875));
+    fn traps_and_severities_need_no_risk() {
+        let rows = [(true, 8.0), (true, 3.0), (false, 3.0), (false, 1.0)];
+        let traps = rows.map(|(risky, score)| Sample { risky: Some(risky), ..sample(scored(score)) });
+        let severities = rows.map(|(error, score)| Sample { error: Some(error), ..sample(scored(score)) });
+        assert_eq!((value("traps_auroc", &traps), value("severity_auroc", &traps)), (Some(0.875), None));
+        assert_eq!(value("severity_auroc", &severities), Some(0.875));
+    }
+
+    #[test]
+    fn pairs_ranges_and_intervals() {
+        let twin = |score, safer| Sample { safer_twin: Some(safer), ..sample(scored(score)) };
+        assert_eq!(value("pairs_right", &[twin(7.0, 2.0), twin(3.0, 3.0)]), Some(0.5));
+        let risk = |value| Risk::new(value).unwrap();
+        let ranged = |score| Sample { range: Some((risk(4), risk(6))), ..sample(scored(score)) };
+        assert_eq!(value("within_range", &[ranged(4.0), ranged(6.4), ranged(3.4), ranged(7.0)]), Some(0.5));
+        let sure = |low, high| Sample {
+            truth: Some(risk(5)),
+            ..sample(Answer { interval: Some((low, high)), unsure: Some(high - low > 2.0), ..scored(5.0) })
+        };
+        let samples = [sure(4.0, 5.5), sure(2.0, 4.9), sure(5.0, 6.0), sure(1.0, 9.0)];
+        assert_eq!((value("coverage", &samples), value("unsure", &samples)), (Some(0.75), Some(0.5)));
     }
 }

@@ -1,42 +1,10 @@
 //! What a training starts from: a checkpoint cut to the layers and tokens that logs need, or fresh weights.
 
+use logrisk_enrich::mask::MASKS;
 use logrisk_score::{
     tokenize::{Normalizer, Tokenizer, TokenizerError, VocabularyTrainer},
     weights::{Shape, Weights},
 };
-
-/// The masks that stand for values in canonical text, each one token; and the words whose mean a new token starts from,
-/// so that it means something to a checkpoint that never saw it.
-pub const MASKS: [(&str, &str); 28] = [
-    ("<time>", "time"),
-    ("<uuid>", "identifier"),
-    ("<ip>", "address"),
-    ("<hex>", "number"),
-    ("<path>", "path"),
-    ("<url>", "url"),
-    ("<host>", "host"),
-    ("<email>", "email"),
-    ("<id>", "id"),
-    ("<num>", "number"),
-    ("<neg>", "negative number"),
-    ("<float>", "number"),
-    ("<size>", "size"),
-    ("<ms>", "milliseconds"),
-    ("<sec>", "seconds"),
-    ("<min>", "minutes"),
-    ("<2xx>", "success status"),
-    ("<3xx>", "redirect status"),
-    ("<4xx>", "request error status"),
-    ("<5xx>", "server error status"),
-    ("<low%>", "low percent"),
-    ("<high%>", "high percent"),
-    ("<full%>", "full percent"),
-    ("<0/n>", "none"),
-    ("<k/n>", "some"),
-    ("<n/n>", "all"),
-    ("<attack>", "attack"),
-    ("<secret>", "secret"),
-];
 
 /// Keeps the first `layers` layers of a checkpoint; more than there are change nothing.
 pub fn keep_layers(weights: &mut Weights, layers: usize) {
