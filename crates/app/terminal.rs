@@ -80,7 +80,21 @@ pub fn grouped(number: u64) -> String {
 
 /// One sentence on standard error: what failed, and why, outermost first.
 pub fn print_error(error: &anyhow::Error) {
-    eprintln!("logrisk: {error:#}");
+    eprintln!("logrisk: {}", sentence(error));
+}
+
+/// The chain of causes; one that an outer message quotes already is not said again.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.contains(&cause) {
+            sentence.push_str(": ");
+            sentence.push_str(&cause);
+        }
+    }
+    sentence
 }
 
 /// Whether the reader of our output went away, as `| head` does: not an error.
@@ -100,6 +114,13 @@ mod tests {
         let mut out = String::new();
         push_harmless("a\x1b[31mred\u{202e}\x07\nb", &mut out);
         assert_eq!(out, "aESC[31mredU+202E\\x07⏎ b");
+    }
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let error =
+            anyhow::anyhow!("end of file").context("x.json is cut off (end of file)").context("no model");
+        assert_eq!(sentence(&error), "no model: x.json is cut off (end of file)");
     }
 
     #[test]

@@ -121,3 +121,30 @@ fn an_occupied_folder_is_left_alone() {
     fails(&["train", "--data", "any.csv", "--output", &output], &["no model archive"]);
     assert_eq!(fs::read_to_string(folder.path().join("thesis.txt")).unwrap(), "years of work");
 }
+
+#[test]
+fn an_ensemble_teaches_the_model_and_what_is_done_is_not_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let data = at("labelled.csv");
+    ok(&["generate", "--count", "300", "--balanced", "--labels", "--output", &data]);
+    let train = |output: &str, more: &[&str]| {
+        let output = at(output);
+        let mut arguments =
+            vec!["train", "--data", &data, "--validation", &data, "--force", "--output", &output];
+        arguments.extend(SMALL.iter().chain(more));
+        ok(&arguments);
+        let manifest = fs::read(Path::new(&output).join("manifest.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&manifest).unwrap()
+    };
+    let taught = train("taught", &["--ensemble", "2"]);
+    assert_eq!(taught["data"]["teachers"], serde_json::json!(["seed 8", "seed 9"]));
+    assert!(!folder.path().join("taught.training").exists(), "the teachers are not kept");
+
+    let alone = train("alone", &[]);
+    let done = folder.path().join("resumed.training/teacher-1");
+    fs::create_dir_all(&done).unwrap();
+    fs::rename(folder.path().join("alone"), done.join("model")).unwrap();
+    let resumed = train("resumed", &["--ensemble", "1", "--resume"]);
+    assert_eq!(resumed["data"]["teachers"], serde_json::json!([alone["version"]]));
+}

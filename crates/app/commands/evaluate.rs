@@ -45,7 +45,7 @@ use crate::{
   logrisk evaluate --data test.csv --require 'auroc_5>=0.95' --require 'within_1.low>=0.85'
   logrisk evaluate --data test.csv --format json > figures.json")]
 pub struct EvaluateArgs {
-    /// Labelled lines, CSV or JSON lines; `-` is standard input.
+    /// Labelled lines, CSV or JSON lines; `-` is standard input; of a recipe (.yaml) what it keeps aside.
     #[arg(long, short, value_name = "FILE")]
     data: PathBuf,
     /// How to print the figures.
@@ -54,7 +54,7 @@ pub struct EvaluateArgs {
     /// Where to write, instead of standard output; a file appears whole or not at all.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also measure groups of lines: by software, format, language or level (present or absent).
+    /// Also measure groups of lines: by software, format, language, level (present or absent) or kind.
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
     by: Vec<By>,
     /// Groups with fewer lines become one, `other`.

@@ -1,26 +1,26 @@
 //! `logrisk train`: from labelled lines, or a recipe, to a model archive.
 
+mod display;
+mod start;
+mod teach;
+
 use std::{
     ffi::OsString,
     fs,
-    io::{IsTerminal, stderr},
-    ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, Command, FromArgMatches};
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use logrisk_base::{MaskStyle, Risk};
+use logrisk_base::Risk;
 use logrisk_score::{
     archive::{Archive, Description},
-    encoder::{Isa, Precision},
     model::Model,
     tokenize::Tokenizer,
-    weights::{Activation, Shape, Storage, Weights},
+    weights::{Storage, Weights},
 };
 use logrisk_train::{
     calibrate::{JudgedText, calibrate, know},
@@ -30,13 +30,13 @@ use logrisk_train::{
     },
     distil::Distilled,
     example::{Example, ExampleSource},
-    fine_tune::{
-        Decay, Ending, Evaluation, History, Loss, Options, Progress, StepReport, fine_tune, fit_vocabulary,
-        from_scratch, keep_layers,
-    },
+    fine_tune::{Decay, Ending, Evaluation, History, Loss, Options, fine_tune},
     plot,
 };
 use serde_json::{Value, json};
+
+use display::{Display, summary};
+use start::starting_point;
 
 /// Train a model on labelled lines.
 ///
@@ -171,6 +171,9 @@ pub struct TrainArgs {
     /// The teachers' share of a target
     #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
     teacher_share: f32,
+    /// First train so many models that differ by their seed alone; they then teach the one that is kept
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    ensemble: usize,
 }
 
 /// At most so many held-out examples judge a model while it trains: all of them would take as long as the training.
@@ -189,7 +192,7 @@ pub fn run(given: &TrainArgs) -> anyhow::Result<ExitCode> {
     refuse_occupied(&args.output)?;
     let dataset = Dataset::open(recipe(args)?)?;
     check(args, &dataset)?;
-    let mut dataset = taught(dataset, args)?;
+    let mut dataset = Distilled { teachers: teach::given(args)?, share: args.teacher_share, source: dataset };
     let validation = match &args.validation {
         Some(path) => read_validation(path)?,
         None => {
@@ -197,27 +200,13 @@ pub fn run(given: &TrainArgs) -> anyhow::Result<ExitCode> {
             held_out.iter().step_by(held_out.len().div_ceil(JUDGES).max(1)).cloned().collect()
         }
     };
-    // The vocabulary is the same whatever the seed, so that seeds can be compared and models averaged.
-    let sample = dataset.source.epoch(0, 0);
-    let (mut weights, tokenizer, base) = starting_point(args, &sample)?;
-    drop(sample);
-    let options = options(args)?;
-    eprintln!(
-        "{} layers × {}, {} tokens, {} examples an epoch, {} held out, {} threads, factors in {}",
-        weights.shape.layers,
-        weights.shape.hidden,
-        tokenizer.len(),
-        recipe(args)?.epoch_examples,
-        validation.len(),
-        options.threads,
-        if options.bf16 { "bf16" } else { "f32" }
-    );
-
-    let tokenize = |text: &str, ids: &mut Vec<u32>| tokenizer.encode_into(text, options.line_tokens, ids);
-    let mut display = Display::new();
-    let result = fine_tune(&mut weights, &mut dataset, &validation, &tokenize, &options, &mut display);
-    display.bar.finish_and_clear();
-    let history = result.with_context(|| format!("could not train {}", args.output.display()))?;
+    let mut options = options(args)?;
+    if args.ensemble > 0 {
+        let ensemble = teach::ensemble(args, &mut dataset, &validation, &options)?;
+        dataset.teachers.extend(ensemble);
+        options.resume &= teach::begun(&working_folder(&args.output));
+    }
+    let Trained { weights, tokenizer, base, history } = fit(args, &mut dataset, &validation, &options)?;
 
     let teachers: Vec<&str> = dataset.teachers.iter().map(Model::version).collect();
     let dataset = &dataset.source;
@@ -257,6 +246,44 @@ pub fn run(given: &TrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What one training leaves.
+struct Trained {
+    weights: Weights,
+    tokenizer: Tokenizer,
+    /// The name of what it started from.
+    base: String,
+    history: History,
+}
+
+/// One training, from the base or from scratch.
+fn fit(
+    args: &TrainArgs,
+    dataset: &mut Distilled<Dataset>,
+    validation: &[Example],
+    options: &Options,
+) -> anyhow::Result<Trained> {
+    // The vocabulary is the same whatever the seed, so that seeds can be compared.
+    let sample = dataset.source.epoch(0, 0);
+    let (mut weights, tokenizer, base) = starting_point(args, &sample)?;
+    drop(sample);
+    eprintln!(
+        "{} layers × {}, {} tokens, {} examples an epoch, {} held out, {} threads, factors in {}",
+        weights.shape.layers,
+        weights.shape.hidden,
+        tokenizer.len(),
+        recipe(args)?.epoch_examples,
+        validation.len(),
+        options.threads,
+        if options.bf16 { "bf16" } else { "f32" }
+    );
+    let tokenize = |text: &str, ids: &mut Vec<u32>| tokenizer.encode_into(text, options.line_tokens, ids);
+    let mut display = Display::new();
+    let result = fine_tune(&mut weights, dataset, validation, &tokenize, options, &mut display);
+    display.bar.finish_and_clear();
+    let history = result.with_context(|| format!("could not train {}", args.output.display()))?;
+    Ok(Trained { weights, tokenizer, base, history })
+}
+
 /// The arguments once more, those of the recipe first: of a flag that is given twice the last one counts.
 fn settings_of(recipe: &Path) -> anyhow::Result<TrainArgs> {
     let training = Recipe::read(recipe)?.training;
@@ -271,22 +298,6 @@ fn settings_of(recipe: &Path) -> anyhow::Result<TrainArgs> {
         anyhow!("{}, training: {problem}", recipe.display())
     })?;
     Ok(TrainArgs::from_arg_matches(&matches)?)
-}
-
-/// The data, its targets mixed with what the teachers believe.
-fn taught(source: Dataset, args: &TrainArgs) -> anyhow::Result<Distilled<Dataset>> {
-    let share = args.teacher_share;
-    ensure!((0.0..=1.0).contains(&share), "--teacher-share is {share}; use a share between 0 and 1");
-    let open = |path: &PathBuf| -> anyhow::Result<Model> {
-        let model = Model::load(Archive::open(path)?, Precision::Int8, Isa::detect())?;
-        ensure!(
-            model.mask() == MaskStyle::Default,
-            "teacher {} reads other masks than a training writes; name a model that `logrisk train` made",
-            path.display()
-        );
-        Ok(model)
-    };
-    Ok(Distilled { source, teachers: args.teacher.iter().map(open).collect::<Result<_, _>>()?, share })
 }
 
 /// Before hours of training, not after them.
@@ -415,57 +426,6 @@ fn judged(validation: &[Example]) -> Vec<JudgedText> {
     judged.collect()
 }
 
-/// Weights, tokeniser, and the name of what they come from.
-fn starting_point(args: &TrainArgs, sample: &[Example]) -> anyhow::Result<(Weights, Tokenizer, String)> {
-    let texts = sample.iter().map(|example| example.text.as_str());
-    let Some(path) = &args.base else {
-        let shape = shape_of(&args.shape)?;
-        let (weights, tokenizer) = from_scratch(shape, texts, args.vocabulary.unwrap_or(8000), args.seed)?;
-        return Ok((weights, tokenizer, "from scratch".to_owned()));
-    };
-    let base = super::model::open_archive(Some(path), None)?;
-    let mut weights = base.weights;
-    // A head of another shape than ours, such as a DistilBERT classifier's, makes room for a new one.
-    weights.head.take_if(|head| head.dense.outputs != weights.shape.hidden / 2);
-    if let Some(layers) = args.layers {
-        ensure!(
-            (1..=weights.layers.len()).contains(&layers),
-            "--layers is {layers}, but {} has {}",
-            path.display(),
-            weights.layers.len()
-        );
-        keep_layers(&mut weights, layers);
-    }
-    let tokenizer = fit_vocabulary(&mut weights, &base.tokenizer, texts, args.vocabulary)?;
-    Ok((weights, tokenizer, base.description.version))
-}
-
-fn shape_of(name: &str) -> anyhow::Result<Shape> {
-    let (layers, hidden) = if name == "mini" {
-        (4, 256)
-    } else {
-        let parts = name.split_once('x').map(|(layers, hidden)| (layers.parse(), hidden.parse()));
-        match parts {
-            Some((Ok(layers), Ok(hidden))) => (layers, hidden),
-            _ => bail!("--shape is {name}; use mini, or layers and width such as 4x384"),
-        }
-    };
-    ensure!(
-        layers > 0 && hidden > 0 && hidden % 64 == 0,
-        "--shape is {name}; it needs at least one layer, and a width that is a multiple of 64"
-    );
-    Ok(Shape {
-        vocabulary: 0,
-        hidden,
-        layers,
-        heads: hidden / 64,
-        intermediate: 4 * hidden,
-        positions: 512,
-        norm_epsilon: 1e-12,
-        activation: Activation::Gelu,
-    })
-}
-
 fn options(args: &TrainArgs) -> anyhow::Result<Options> {
     let class_weights = args
         .class_weights
@@ -515,81 +475,4 @@ fn options(args: &TrainArgs) -> anyhow::Result<Options> {
 /// The present moment, RFC 3339 in UTC, to the second.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// A bar on a terminal, otherwise a line every few seconds.
-struct Display {
-    bar: ProgressBar,
-    on_terminal: bool,
-    last_line: Instant,
-    /// Since then.
-    lines: usize,
-}
-
-/// Between lines, where there is no terminal.
-const LINE_INTERVAL: Duration = Duration::from_secs(10);
-
-impl Display {
-    fn new() -> Self {
-        let on_terminal = stderr().is_terminal();
-        let bar = if on_terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
-            bar.set_style(style);
-        }
-        Self { bar, on_terminal, last_line: Instant::now(), lines: 0 }
-    }
-}
-
-impl Progress for Display {
-    fn step(&mut self, report: &StepReport) -> ControlFlow<()> {
-        self.lines += report.lines;
-        let interval = if self.on_terminal { Duration::from_millis(250) } else { LINE_INTERVAL };
-        let since = self.last_line.elapsed();
-        if since >= interval {
-            let text = format!(
-                "step {} epoch {} loss {:.3} {:.0} lines/s, {} left",
-                report.step,
-                report.epoch + 1,
-                report.loss,
-                self.lines as f64 / since.as_secs_f64(),
-                HumanDuration(report.remaining)
-            );
-            if self.on_terminal {
-                // In seconds, since a budget of time and one of steps both end then.
-                self.bar.set_length((report.elapsed + report.remaining).as_secs());
-                self.bar.set_position(report.elapsed.as_secs());
-                self.bar.set_message(text);
-            } else {
-                eprintln!("{text}");
-            }
-            self.last_line = Instant::now();
-            self.lines = 0;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn evaluation(&mut self, evaluation: &Evaluation, best: bool) {
-        let line = format!(
-            "step {} loss {:.3}{}{}",
-            evaluation.step,
-            evaluation.training.total,
-            summary(evaluation),
-            if best && evaluation.validation.is_some() { " (best)" } else { "" }
-        );
-        self.bar.suspend(|| eprintln!("{line}"));
-    }
-}
-
-/// The validation figures of an evaluation in a line; empty where nothing was held out.
-fn summary(evaluation: &Evaluation) -> String {
-    evaluation.validation.map_or(String::new(), |figures| {
-        format!(
-            ", held out: loss {:.3}, exact {:.1} %, within one {:.1} %, off by {:.2} on average, kappa {:.3}",
-            figures.loss,
-            100.0 * figures.exact,
-            100.0 * figures.within_one,
-            figures.mae,
-            figures.kappa
-        )
-    })
 }

@@ -8,11 +8,13 @@ use foldhash::HashMap;
 use super::{
     LevelMix,
     canonical::Canonical,
+    material::Aside,
     random::Random,
     read_example,
     sources::ReadLabel,
-    template::{Kind, Template},
+    template::{Kind, Template, fill_marks_into},
     template_example,
+    truth::Truth,
 };
 use crate::{calibrate::JudgedText, example::Example};
 
@@ -48,33 +50,45 @@ pub(super) fn family(software: &str) -> String {
         .map_or(lower, |(name, _)| (*name).to_owned())
 }
 
-/// Families that make up that share of the read labels, and of the templates; sorted.
+/// Families that make up that share of the read labels, and more that make it up of the templates; sorted.
 pub(super) fn choose(labels: &[ReadLabel], templates: &[Template], share: f64, seed: u64) -> Vec<String> {
     let mut random = Random::part(seed, 0x0401_d0a7);
+    let read: Vec<String> = labels.iter().map(|label| family(&label.software)).collect();
+    let authored: Vec<String> = templates.iter().map(|template| family(&template.software)).collect();
     let mut chosen = Vec::new();
-    let sources = [
-        labels.iter().map(|label| family(&label.software)).collect::<Vec<_>>(),
-        templates.iter().map(|template| family(&template.software)).collect(),
-    ];
-    for source in sources {
-        let mut sizes: HashMap<&str, usize> = HashMap::default();
-        source.iter().for_each(|family| *sizes.entry(family).or_default() += 1);
-        let mut families: Vec<(&str, usize)> = sizes.into_iter().collect();
-        families.sort_unstable();
-        random.shuffle(&mut families);
-        let wanted = (source.len() as f64 * share) as usize;
-        // What the other source chose already counts here too.
-        let mut have: usize = source.iter().filter(|family| chosen.contains(*family)).count();
-        for (family, size) in families {
-            let dear = size as f64 > source.len() as f64 * LARGEST;
-            if have < wanted && !dear && !chosen.iter().any(|other| other == family) {
-                chosen.push(family.to_owned());
-                have += size;
-            }
-        }
-    }
+    add_families(&mut chosen, &read, &[], share, &mut random);
+    // Names that both know would take more and more of the labels: catalogues name hundreds of programs.
+    add_families(&mut chosen, &authored, &read, share, &mut random);
     chosen.sort_unstable();
     chosen
+}
+
+/// Chooses until what is chosen makes up that share of `names`, none of them in `spared`.
+fn add_families(
+    chosen: &mut Vec<String>,
+    names: &[String],
+    spared: &[String],
+    share: f64,
+    random: &mut Random,
+) {
+    let mut sizes: HashMap<&str, usize> = HashMap::default();
+    names.iter().for_each(|name| *sizes.entry(name).or_default() += 1);
+    let wanted = (names.len() as f64 * share) as usize;
+    let mut have: usize = chosen.iter().filter_map(|name| sizes.remove(name.as_str())).sum();
+    for name in spared {
+        sizes.remove(name.as_str());
+    }
+    sizes.retain(|_, size| *size as f64 <= names.len() as f64 * LARGEST);
+    let mut families: Vec<(&str, usize)> = sizes.into_iter().collect();
+    families.sort_unstable();
+    random.shuffle(&mut families);
+    for (family, size) in families {
+        if have >= wanted {
+            break;
+        }
+        chosen.push(family.to_owned());
+        have += size;
+    }
 }
 
 /// How each kept message is shown: with its level, and without one.
@@ -124,6 +138,46 @@ pub(super) fn examples(labels: &[ReadLabel], templates: &[Template], seed: u64) 
     examples
 }
 
+/// The kept messages and templates as lines to evaluate on: each message without a level and with its own, each template
+/// as authored. The kind of a line is `message` or `template`.
+pub(super) fn truths(aside: &Aside, seed: u64) -> Vec<Truth> {
+    let mut truths = Vec::with_capacity(2 * aside.read_labels.len() + aside.templates.len());
+    for (index, label) in aside.read_labels.iter().enumerate() {
+        let mut message = String::with_capacity(label.text.len() + 32);
+        fill_marks_into(&label.text, &mut stream(seed, index, 0), &mut message);
+        let range = label.or.map(|or| (label.risk.min(or), label.risk.max(or)));
+        let shown = label.level.map(|level| format!("{} {message}", level.as_str().to_uppercase()));
+        truths.extend([Some(message), shown].into_iter().flatten().map(|text| Truth {
+            text,
+            risk: Some(label.risk),
+            range,
+            software: Some(label.software.clone()),
+            kind: Some("message".to_owned()),
+            ..Truth::default()
+        }));
+    }
+    let mut safer = None;
+    for (index, template) in aside.templates.iter().enumerate() {
+        // Members of a pair share their values; the safer one comes first.
+        let is_second = safer.is_some();
+        let unit = if is_second { index - 1 } else { index };
+        let mut text = String::with_capacity(template.text.len() + 64);
+        template.fill_into(&mut stream(seed, aside.read_labels.len() + unit, 0), &mut text);
+        let twin = safer.take().filter(|&place: &usize| truths[place].risk < Some(template.risk));
+        safer = (template.kind == Kind::StatePair && !is_second).then_some(truths.len());
+        truths.push(Truth {
+            text,
+            risk: Some(template.risk),
+            range: Some((template.low, template.high)),
+            safer_twin: twin,
+            software: Some(template.software.clone()),
+            kind: Some("template".to_owned()),
+            ..Truth::default()
+        });
+    }
+    truths
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +193,22 @@ mod tests {
             assert_eq!(family(one), family(other));
         }
         assert_ne!(family("kafka"), family("zookeeper"));
+    }
+
+    #[test]
+    fn what_templates_keep_aside_costs_no_read_label() {
+        let names = |groups: &[(&str, usize)]| -> Vec<String> {
+            groups.iter().flat_map(|(name, count)| vec![(*name).to_owned(); *count]).collect()
+        };
+        let read: Vec<(String, usize)> = (0..100).map(|n| (format!("read{n}"), 10)).collect();
+        let read: Vec<(&str, usize)> = read.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let read = names(&read);
+        let authored = [names(&[("own1", 3), ("own2", 3), ("own3", 3)]), read.clone()].concat();
+        let mut random = Random::new(1);
+        let mut chosen = Vec::new();
+        add_families(&mut chosen, &read, &[], 0.1, &mut random);
+        assert_eq!(chosen.len(), 10);
+        add_families(&mut chosen, &authored, &read, 0.2, &mut random);
+        assert!(chosen[10..].iter().all(|family| family.starts_with("own")), "{chosen:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! target = 0.7 × normal(ridge(words, level), residual) + 0.3 × P(risk | level, project)
 //! ```
 //!
-//! Both parts are fitted to the messages that people read. `P` is shrunk from the project's own counts towards all
+//! Both parts are fitted to the messages that people read, the regression also to the templates. `P` is shrunk from the project's own counts towards all
 //! projects', which undoes habits such as postgres' LOG or a project that calls everything an error. The ridge
 //! regression sees hashed words, pairs of words, parts of words and the level. The test at the end cross-validates by
 //! project: the level alone misses a reader's risk by 1.06, the mixture by less.
@@ -17,6 +17,7 @@ use super::{
     levels,
     sources::ReadLabel,
     target::{self, Distribution},
+    template::Template,
 };
 use crate::sparse::{Row, dot, ridge};
 
@@ -46,7 +47,7 @@ pub(super) struct Refiner {
 impl Refiner {
     /// Fits both parts. Without labels a level means what the scale says of it.
     #[must_use]
-    pub(super) fn fit(labels: &[ReadLabel]) -> Self {
+    pub(super) fn fit(labels: &[ReadLabel], templates: &[Template]) -> Self {
         let mut counts = [[0.0f32; Risk::COUNT]; 5];
         let mut by_project: HashMap<String, [[f32; Risk::COUNT]; 5]> = HashMap::default();
         for label in labels {
@@ -67,7 +68,8 @@ impl Refiner {
                 (project, std::array::from_fn(|class| blend(&own[class], &overall[class], SHRINKAGE)))
             })
             .collect();
-        Self { overall, projects, regression: Regression::fit(labels) }
+        let lessons = labels.iter().map(Lesson::of_label).chain(templates.iter().map(Lesson::of_template));
+        Self { overall, projects, regression: Regression::fit(&lessons.collect::<Vec<_>>()) }
     }
 
     /// The target of a weak pair.
@@ -99,29 +101,46 @@ struct Regression {
     mean: f32,
 }
 
+/// What the regression learns from. The name of a template's placeholder is a word that no message has.
+struct Lesson<'a> {
+    text: &'a str,
+    level: Option<Level>,
+    risk: f32,
+}
+
+impl<'a> Lesson<'a> {
+    fn of_label(label: &'a ReadLabel) -> Self {
+        let risk = target::mean(&target::read(label.risk, label.or));
+        Self { text: &label.text, level: label.level, risk }
+    }
+
+    fn of_template(template: &'a Template) -> Self {
+        let risk = target::mean(&target::authored(template.risk, template.low, template.high));
+        Self { text: &template.text, level: template.level, risk }
+    }
+}
+
 impl Regression {
-    fn fit(labels: &[ReadLabel]) -> Option<Self> {
+    fn fit(lessons: &[Lesson<'_>]) -> Option<Self> {
         // Fewer than this say more about single messages than about words.
-        if labels.len() < 100 {
+        if lessons.len() < 100 {
             return None;
         }
-        let features: Vec<Features> = labels.iter().map(|label| Features::of(&label.text)).collect();
+        let features: Vec<Features> = lessons.iter().map(|lesson| Features::of(lesson.text)).collect();
         let mut documents = vec![0u32; COLUMNS];
         for column in features.iter().flat_map(|features| features.words.iter().chain(&features.parts)) {
             documents[*column as usize] += 1;
         }
-        let total = labels.len() as f32;
+        let total = lessons.len() as f32;
         // What stands in one message says something of that message alone.
         let rarity = |count: u32| ((1.0 + total) / (1.0 + count as f32)).ln() + 1.0;
         let inverse_frequency: Vec<f32> =
             documents.iter().map(|&count| if count < 2 { 0.0 } else { rarity(count) }).collect();
-        let rows: Vec<Row> = (labels.iter().zip(&features))
-            .map(|(label, features)| features.row(label.level, &inverse_frequency))
+        let rows: Vec<Row> = (lessons.iter().zip(&features))
+            .map(|(lesson, features)| features.row(lesson.level, &inverse_frequency))
             .collect();
-        let wanted: Vec<f32> =
-            labels.iter().map(|label| target::mean(&target::read(label.risk, label.or))).collect();
-        let mean = wanted.iter().sum::<f32>() / total;
-        let centered: Vec<f32> = wanted.iter().map(|value| value - mean).collect();
+        let mean = lessons.iter().map(|lesson| lesson.risk).sum::<f32>() / total;
+        let centered: Vec<f32> = lessons.iter().map(|lesson| lesson.risk - mean).collect();
         let coefficients = ridge(&rows, COLUMNS, RIDGE, &centered);
         Some(Self { inverse_frequency, coefficients, mean })
     }
@@ -210,7 +229,7 @@ mod tests {
             labels.push(label(&format!("disk {index} is corrupt"), Level::Error, 8, "calm"));
             labels.push(label(&format!("retry of item {index} skipped"), Level::Error, 4, "loud"));
         }
-        let refiner = Refiner::fit(&labels);
+        let refiner = Refiner::fit(&labels, &[]);
         let risky = target::mean(&refiner.target("disk x is corrupt", 3, "unknown"));
         let harmless = target::mean(&refiner.target("retry of item y skipped", 3, "unknown"));
         assert!(risky > harmless + 1.5, "{risky} {harmless}");
@@ -220,7 +239,7 @@ mod tests {
 
     #[test]
     fn without_labels_the_scale_speaks() {
-        let refiner = Refiner::fit(&[]);
+        let refiner = Refiner::fit(&[], &[]);
         let means: Vec<f32> = (0..5).map(|class| target::mean(&refiner.target("x", class, ""))).collect();
         assert!(means.is_sorted(), "{means:?}");
     }
@@ -239,7 +258,7 @@ mod tests {
             let inside =
                 |label: &ReadLabel| projects.iter().position(|p| *p == label.software).unwrap() % 5 == fold;
             let (test, train): (Vec<_>, Vec<_>) = labels.iter().cloned().partition(inside);
-            let refiner = Refiner::fit(&train);
+            let refiner = Refiner::fit(&train, &[]);
             for label in test {
                 let class = levels::class(label.level.unwrap());
                 let truth = f32::from(label.risk.get());

@@ -20,11 +20,13 @@ use super::{
 /// The catalogues that this project authored; built into the binary, so that `generate` needs no files.
 pub(super) const CATALOGUES: &[(&str, &str)] = &[
     ("authored-apps.jsonl", include_str!("../../catalogue/authored-apps.jsonl")),
+    ("authored-business8.jsonl", include_str!("../../catalogue/authored-business8.jsonl")),
     ("authored-cloud3.jsonl", include_str!("../../catalogue/authored-cloud3.jsonl")),
     ("authored-contrast4.jsonl", include_str!("../../catalogue/authored-contrast4.jsonl")),
     ("authored-contrast5.jsonl", include_str!("../../catalogue/authored-contrast5.jsonl")),
     ("authored-contrast6.jsonl", include_str!("../../catalogue/authored-contrast6.jsonl")),
     ("authored-contrast7.jsonl", include_str!("../../catalogue/authored-contrast7.jsonl")),
+    ("authored-data8.jsonl", include_str!("../../catalogue/authored-data8.jsonl")),
     ("authored-distributed.jsonl", include_str!("../../catalogue/authored-distributed.jsonl")),
     ("authored-fragments.jsonl", include_str!("../../catalogue/authored-fragments.jsonl")),
     ("authored-high.jsonl", include_str!("../../catalogue/authored-high.jsonl")),
@@ -47,6 +49,7 @@ pub(super) const CATALOGUES: &[(&str, &str)] = &[
     ("authored-states2.jsonl", include_str!("../../catalogue/authored-states2.jsonl")),
     ("authored-terse.jsonl", include_str!("../../catalogue/authored-terse.jsonl")),
     ("authored-traps6.jsonl", include_str!("../../catalogue/authored-traps6.jsonl")),
+    ("authored-twins8.jsonl", include_str!("../../catalogue/authored-twins8.jsonl")),
 ];
 
 /// What a template was written to teach.

@@ -162,3 +162,23 @@ fn readings_turn_weak_pairs_into_read_labels() {
     let error = Dataset::open(Recipe { readings: vec![wrong], ..recipe }).unwrap_err().to_string();
     assert!(error.contains("line 3"), "{error}");
 }
+
+#[test]
+fn a_recipe_judges_by_what_it_keeps_aside() {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), "seed: 42\n").unwrap();
+    let truths = read_truths(file.path()).unwrap();
+    let dataset = dataset();
+    assert_eq!(2 * truths.len(), dataset.validation.len());
+    let mut pairs = 0;
+    for truth in &truths {
+        let family = holdout::family(truth.software.as_deref().unwrap());
+        assert!(dataset.held_out.binary_search(&family).is_ok(), "{truth:?}");
+        assert!(!truth.text.contains("{int}") && truth.kind.as_deref() == Some("template"), "{truth:?}");
+        if let Some(safer) = truth.safer_twin {
+            assert!(truths[safer].risk < truth.risk && truths[safer].software == truth.software);
+            pairs += 1;
+        }
+    }
+    assert!(pairs > 50, "{pairs}");
+}

@@ -10,11 +10,13 @@
 //! | two lines of the same `pair`: the one with the higher risk must score higher | `pair` |
 //! | what prints it | `software`, `system`, `source` |
 //! | the language of its words | `language` |
+//! | what it is good for | `kind` |
 //!
 //! A row needs the line and one of risk, `risky` and `y`. The files that a recipe trains on have this shape too. Their
 //! texts are no lines yet, so they are filled in as training fills them, the same way at every reading: placeholders where
 //! a row has `lo`, `hi` and `kind` (authored templates; consecutive rows of kind `state_pair` are a pair), `#` and `<*>`
-//! where it has `licence` (messages from source code).
+//! where it has `licence` (messages from source code). Of a recipe (`.yaml`) it is what the recipe keeps aside: programs that
+//! no model trained by it has seen.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -22,8 +24,11 @@ use logrisk_base::{Level, Risk, Tag};
 
 use super::{
     error::DatasetError,
+    holdout,
     labelled::{LABEL, Row, TEXT, for_each_row, shorten},
+    material::Material,
     random::Random,
+    recipe::Recipe,
     template::{Kind, Template, fill_marks_into},
 };
 
@@ -46,18 +51,36 @@ pub struct Truth {
     pub software: Option<String>,
     /// The language of its words, where known.
     pub language: Option<String>,
-    /// The line of the file where it begins, from 1.
+    /// What it is good for, such as `state_pair`; of a recipe `message` or `template`.
+    pub kind: Option<String>,
+    /// The line of the file where it begins, from 1; 0 of a recipe.
     pub line: u64,
 }
 
 /// The draws that fill templates and marks: lines of a file are the same at every reading.
 const FILLING: u64 = 0x0f11_1ed0;
 
-/// Reads lines to evaluate on. Every row is kept.
+/// Reads lines to evaluate on: every row of a file, or what a recipe keeps aside.
 ///
 /// # Errors
 /// [`DatasetError`] with line, column and remedy.
 pub fn read(path: &Path) -> Result<Vec<Truth>, DatasetError> {
+    if is_recipe(path) { read_aside(path) } else { read_rows(path) }
+}
+
+/// Whether that is a recipe, by its name.
+pub(crate) fn is_recipe(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn read_aside(path: &Path) -> Result<Vec<Truth>, DatasetError> {
+    let recipe = Recipe::read(path)?;
+    let aside = Material::read(&recipe)?.set_aside(recipe.held_out, recipe.seed);
+    let truths = holdout::truths(&aside, recipe.seed);
+    if truths.is_empty() { Err(DatasetError::Empty { path: path.to_owned() }) } else { Ok(truths) }
+}
+
+fn read_rows(path: &Path) -> Result<Vec<Truth>, DatasetError> {
     let mut truths = Vec::new();
     let mut pairs = Pairs::default();
     for_each_row(path, |row| {
@@ -91,6 +114,7 @@ pub fn read(path: &Path) -> Result<Vec<Truth>, DatasetError> {
             safer_twin: None,
             software: ["software", "system", "source"].iter().find_map(|name| row.optional(name)),
             language: row.optional("language").map(|name| name.to_lowercase()),
+            kind: row.optional("kind"),
             line: row.line,
         });
         Ok(())

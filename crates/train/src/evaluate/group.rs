@@ -20,11 +20,13 @@ pub enum By {
     Language,
     /// Whether they declare a level.
     Level,
+    /// What they are good for, as the data says.
+    Kind,
 }
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Software, Self::Format, Self::Language, Self::Level];
+    pub const ALL: [Self; 5] = [Self::Software, Self::Format, Self::Language, Self::Level, Self::Kind];
 
     /// Its name on the command line and in JSON.
     #[must_use]
@@ -34,6 +36,7 @@ impl By {
             Self::Format => "format",
             Self::Language => "language",
             Self::Level => "level",
+            Self::Kind => "kind",
         }
     }
 }
@@ -49,7 +52,7 @@ impl FromStr for By {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|by| by.name() == word);
-        found.ok_or_else(|| "lines are grouped by software, format, language or level".to_owned())
+        found.ok_or_else(|| "lines are grouped by software, format, language, level or kind".to_owned())
     }
 }
 
@@ -77,6 +80,7 @@ fn name(truth: &Truth, by: By) -> Cow<'_, str> {
     match by {
         By::Software => truth.software.as_deref().unwrap_or("unknown").into(),
         By::Format => format(&truth.text).into(),
+        By::Kind => truth.kind.as_deref().unwrap_or("unknown").into(),
         By::Language => truth.language.as_deref().unwrap_or_else(|| language::guess(&truth.text)).into(),
         By::Level => {
             let content = unwrap(&truth.text).content;

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     dataset::{
-        Canonical, Conflicts, Dataset, DatasetError, Recipe, expected_risk, labelled_target, read_labelled,
+        Canonical, Conflicts, Dataset, DatasetError, Recipe, expected_risk, is_recipe, labelled_target,
+        read_labelled,
     },
     example::Example,
     sparse::{Row, dot, ridge},
@@ -44,7 +45,7 @@ pub struct Learned {
 /// # Errors
 /// [`DatasetError`] with file, line and remedy.
 pub fn examples(path: &Path) -> Result<Vec<Example>, DatasetError> {
-    if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+    if is_recipe(path) {
         let mut recipe = Recipe::read(path)?;
         recipe.epoch_examples = recipe.epoch_examples.min(EXAMPLES);
         let epochs = EXAMPLES / recipe.epoch_examples;
