@@ -29,7 +29,7 @@ macro_rules! file {
 }
 
 /// The first is used where none is named. To ship another, put its folder under models/ and a line here.
-pub const BUILT_IN: &[BuiltIn] = &[built_in!("default", "known.safetensors"), built_in!("mini")];
+pub const BUILT_IN: &[BuiltIn] = &[built_in!("default", "known.tsv"), built_in!("mini")];
 
 impl BuiltIn {
     /// The model of that name.

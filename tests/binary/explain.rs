@@ -215,9 +215,9 @@ fn a_broken_calibration_is_refused_by_name() {
     // An archive from before there were calibrations.
     let mut old = manifest.clone();
     old.as_object_mut().unwrap().remove("calibration");
-    old["files"].as_object_mut().unwrap().remove("known.safetensors");
+    old["files"].as_object_mut().unwrap().remove("known.tsv");
     fs::write(&path, old.to_string()).unwrap();
-    fs::remove_file(folder.path().join("known.safetensors")).unwrap();
+    fs::remove_file(folder.path().join("known.tsv")).unwrap();
     ok(&["score", "--model", &model], "INFO a\n");
     assert!(!ok(&["explain", "--model", &model, "ERROR disk full"], "").stdout.contains("Nearest known"));
 }

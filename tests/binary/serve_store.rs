@@ -64,7 +64,7 @@ fn a_change_of_models_under_load_loses_no_request() {
     // The shipped model again, under another version.
     let other = models.join("other");
     std::fs::create_dir(&other).unwrap();
-    for file in ["config.json", "tokenizer.json", "known.safetensors", "model.safetensors", "manifest.json"] {
+    for file in ["config.json", "tokenizer.json", "known.tsv", "model.safetensors", "manifest.json"] {
         let bytes = std::fs::read(repository(&format!("models/default/{file}"))).unwrap();
         if file == "manifest.json" {
             let mut manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

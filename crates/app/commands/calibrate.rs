@@ -8,7 +8,7 @@ use logrisk_base::MaskStyle;
 use logrisk_enrich::mask::mask_seed_into;
 use logrisk_score::{archive::Archive, weights::Storage};
 use logrisk_train::{
-    calibrate::{CalibrationFigures, FEWEST_TEXTS, JudgedText, calibrate, know},
+    calibrate::{CalibrationFigures, FEWEST_TEXTS, JudgedText, calibrate, known},
     dataset::{Canonical, embedded_templates, read_truths, template_patterns},
 };
 
@@ -53,7 +53,7 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     let about = about();
     let figures = calibrate(&mut archive, &texts).context(about)?;
     if archive.known.is_none() && archive.description.mask == MaskStyle::Default {
-        know(&mut archive, template_patterns(&embedded_templates()?))?;
+        archive.known = Some(known(template_patterns(&embedded_templates()?)));
     }
     rename(&mut archive);
     archive.write_folder(&args.output, Storage::F16)?;

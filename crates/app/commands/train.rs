@@ -23,7 +23,7 @@ use logrisk_score::{
     weights::{Storage, Weights},
 };
 use logrisk_train::{
-    calibrate::{JudgedText, calibrate, know},
+    calibrate::{JudgedText, calibrate, known},
     dataset::{
         Canonical, Conflicts, Dataset, DatasetError, Recipe, expected_risk, labelled_target, read_labelled,
         read_truths,
@@ -231,11 +231,8 @@ pub fn run(given: &TrainArgs) -> anyhow::Result<ExitCode> {
             figures: json!({ "validation": best(&history) }),
             ..Description::default()
         },
-        known: None,
+        known: Some(dataset.patterns().to_vec()).filter(|patterns| !patterns.is_empty()).map(known),
     };
-    if !dataset.patterns().is_empty() {
-        know(&mut archive, dataset.patterns().to_vec())?;
-    }
     let judged = if args.validation.is_some() { judged(&validation) } else { dataset.judged().to_vec() };
     match calibrate(&mut archive, &judged) {
         Ok(figures) => eprintln!("{}", super::calibrate::summary(&figures)),

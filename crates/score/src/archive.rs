@@ -5,7 +5,7 @@
 //! config.json         the encoder's shape                     ├ what Hugging Face's libraries open
 //! tokenizer.json      the tokeniser                           ┘
 //! manifest.json       version, where it comes from, how it was measured, calibration, size and SHA-256 of the others
-//! known.safetensors   optional: texts whose risk a person gave, and where the encoder puts them
+//! known.tsv           optional: texts whose risk a person gave
 //! ```
 //!
 //! An archive is opened whole or not at all: every digest is checked, every tensor and id must fit, and whatever is wrong is named.
@@ -74,7 +74,7 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_members(files: &[(&str, &[u8])]) -> Result<(Self, Manifest), ArchiveError> {
+    pub fn open_members(files: &[(&str, &'static [u8])]) -> Result<(Self, Manifest), ArchiveError> {
         read::open_members(files)
     }
 
@@ -185,7 +185,7 @@ mod member {
     pub(super) const CONFIG: &str = "config.json";
     pub(super) const TOKENIZER: &str = "tokenizer.json";
     pub(super) const MANIFEST: &str = "manifest.json";
-    pub(super) const KNOWN: &str = "known.safetensors";
+    pub(super) const KNOWN: &str = "known.tsv";
 
     /// The most bytes that a member may have: far above any real one, far below what would hurt.
     pub(super) const LIMITS: [(&str, u64); 5] = [

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─► leave out one word or mask class at a time ─► one ragged batch ─► how much lower is the expected risk?
-//!     └─► features ─► the nearest known patterns
+//!     └─► words and pairs of words ─► the nearest known patterns
 //! ```
 //! Leaving a word out asks the model itself, and needs no gradient and no second model (occlusion; Zeiler and Fergus
 //! 2014). What is left is still a log line, which the model has seen many of; a [MASK] it has never seen. It does not see
@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     known::Neighbour,
     model::{Model, ModelScratch},
+    words::words,
 };
 
 /// Why a text got its risk.
@@ -52,8 +53,7 @@ impl Model {
     /// Why the model answers what it answers to a masked text. In int8 or bf16, too, equal texts get equal reasons.
     #[must_use]
     pub fn explain(&self, text: &str, scratch: &mut ModelScratch) -> Explanation {
-        let features = self.features(&[text], scratch);
-        let nearest = self.known().map_or_else(Vec::new, |known| known.nearest(&features, NEAREST));
+        let nearest = self.known().map_or_else(Vec::new, |known| known.nearest(text, NEAREST));
         let mut ids = Vec::new();
         self.tokenizer().encode_into(text, self.limit(), &mut ids);
         let parts = parts(text, (TOKENS / ids.len().max(1)).max(FEWEST_PARTS));
@@ -84,55 +84,6 @@ fn parts(text: &str, most: usize) -> Vec<Range<usize>> {
     words.chunks(together).filter_map(|words| Some(words.first()?.start..words.last()?.end)).collect()
 }
 
-/// Words: letters and digits with what joins them inside (`out-of-memory`, `reflector.go`, `can't`). Mask classes:
-/// `<num>`. In scripts without spaces every character is a word.
-fn words(text: &str) -> Vec<Range<usize>> {
-    let mut words: Vec<Range<usize>> = Vec::new();
-    let mut characters = text.char_indices().peekable();
-    while let Some((start, character)) = characters.next() {
-        let mut end = start + character.len_utf8();
-        if character == '<'
-            && let Some(length) = class_length(&text[start..])
-        {
-            end = start + length;
-        } else if is_unspaced(character) {
-        } else if character.is_alphanumeric() {
-            let mut before = character;
-            while let Some(&(place, next)) = characters.peek() {
-                let joins = matches!(next, '_' | '-' | '.' | '\'' | '/' | '@') && before.is_alphanumeric();
-                if is_unspaced(next) || !(next.is_alphanumeric() || joins) {
-                    break;
-                }
-                if next.is_alphanumeric() {
-                    end = place + next.len_utf8();
-                }
-                before = next;
-                characters.next();
-            }
-        } else {
-            continue;
-        }
-        while characters.next_if(|(place, _)| *place < end).is_some() {}
-        words.push(start..end);
-    }
-    words
-}
-
-/// The length of the mask class that a text begins with.
-fn class_length(text: &str) -> Option<usize> {
-    let inside = text.get(1..)?;
-    let length = inside.bytes().take(8).position(|byte| byte == b'>')?;
-    let is_class =
-        inside.bytes().take(length).all(|byte| byte.is_ascii_alphanumeric() || b"/%*#".contains(&byte));
-    (length > 0 && is_class).then_some(length + 2)
-}
-
-/// Chinese, Japanese and their like are written without spaces.
-fn is_unspaced(character: char) -> bool {
-    matches!(character, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-        && character.is_alphanumeric()
-}
-
 /// The text without a part, and without one of two spaces that then meet.
 fn without(text: &str, part: &Range<usize>) -> String {
     let (head, tail) = (&text[..part.start], &text[part.end..]);
@@ -144,26 +95,6 @@ fn without(text: &str, part: &Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &[&str]) {
-        let found: Vec<&str> = words(text).into_iter().map(|range| &text[range]).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn words_and_classes_are_taken_whole() {
-        check("", &[]);
-        check(" -- … !", &[]);
-        check("error kubelet: can't pull", &["error", "kubelet", "can't", "pull"]);
-        check("at reflector.go:<num>", &["at", "reflector.go", "<num>"]);
-        check("status=<5xx> <k/n> <full%>", &["status", "<5xx>", "<k/n>", "<full%>"]);
-        check("out-of-memory, e-- f.", &["out-of-memory", "e", "f"]);
-        check("a <b c> <", &["a", "b", "c"]);
-        check("磁盘 full", &["磁", "盘", "full"]);
-        check("диск полон", &["диск", "полон"]);
-        check("<num><num>", &["<num>", "<num>"]);
-    }
 
     #[test]
     fn long_texts_are_cut_into_few_parts() {

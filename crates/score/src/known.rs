@@ -1,33 +1,31 @@
-//! Known patterns: texts whose risk a person gave, as vectors, so that a new text can be shown beside its like.
+//! Known patterns: masked texts whose risk a person gave, so that a new text can be shown beside its like.
 //!
-//! A pattern is where the model's heads see it ([`crate::model::Model::features`]), less the mean of all (the vectors
-//! share one direction that says nothing), at length 1, in eight bits. Likeness is the cosine. 20,000 patterns are 5 MB
-//! and are searched in a few milliseconds; an index structure would gain nothing.
+//! They are a file of lines, `RISK<tab>TEXT`. Likeness is the cosine of TF-IDF vectors of words and pairs of neighbouring
+//! words (Salton and Buckley 1988), each counted once. The model has no part in it: where its heads see a text is where
+//! the risk is the same, and an index out of range in Go is no kin of a broken file system. The index of 26,000 patterns
+//! takes a tenth of a second, at the first question.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::OnceLock};
 
 use logrisk_base::Risk;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Serialize;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Patterns and where they lie. Made with [`crate::model::Model::know`].
-#[derive(Debug, Clone, PartialEq)]
+use crate::words::words;
+
+/// Patterns with their risks.
+///
+/// Those that lie in the binary are used where they lie, so that a program which explains nothing has no copy of them.
+#[derive(Debug, Clone)]
 pub struct KnownPatterns {
-    /// All texts, one after the other.
-    text: String,
-    /// Where each text ends.
-    ends: Vec<u32>,
-    risks: Vec<Risk>,
-    /// What is taken off a vector before it is compared.
-    center: Vec<f32>,
-    /// A row of `center.len()` for each pattern.
-    vectors: Vec<i8>,
+    file: Cow<'static, str>,
+    index: OnceLock<Index>,
 }
 
 /// A known pattern near a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Neighbour {
-    /// The cosine: 1 is the same place, 0 is no likeness.
+    /// The cosine: 1 has the same words, 0 none in common.
     pub similarity: f32,
     /// The risk that a person gave it.
     pub risk: Risk,
@@ -35,194 +33,183 @@ pub struct Neighbour {
     pub pattern: String,
 }
 
-/// The tensors of the file.
-mod tensor {
-    pub(super) const TEXT: &str = "text";
-    pub(super) const ENDS: &str = "ends";
-    pub(super) const RISKS: &str = "risks";
-    pub(super) const CENTER: &str = "center";
-    pub(super) const VECTORS: &str = "vectors";
+#[derive(Debug, Clone)]
+struct Index {
+    lines: Vec<(Risk, Range<usize>)>,
+    /// The length of each line's vector.
+    lengths: Vec<f32>,
+    /// Terms and the lines that have them, sorted.
+    postings: Vec<(u32, u32)>,
 }
 
 impl KnownPatterns {
-    /// Patterns with a row of `width` numbers each in `rows`.
-    pub(crate) fn new(patterns: &[(String, Risk)], rows: &[f32], width: usize) -> Self {
-        let mut center = vec![0.0; width];
-        for row in rows.chunks_exact(width.max(1)) {
-            center.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / patterns.len() as f32);
-        }
-        let mut known = Self {
-            text: String::new(),
-            ends: Vec::with_capacity(patterns.len()),
-            risks: Vec::with_capacity(patterns.len()),
-            vectors: Vec::with_capacity(rows.len()),
-            center,
+    /// Of these texts; what would break a line becomes a space.
+    #[must_use]
+    pub fn new(patterns: &[(String, Risk)]) -> Self {
+        let line =
+            |(text, risk): &(String, Risk)| format!("{risk}\t{}\n", text.replace(char::is_control, " "));
+        Self { file: patterns.iter().map(line).collect::<String>().into(), index: OnceLock::new() }
+    }
+
+    /// The patterns that share most with a text, nearest first; none that has no word of it.
+    #[must_use]
+    pub fn nearest(&self, text: &str, count: usize) -> Vec<Neighbour> {
+        let index = self.index.get_or_init(|| Index::of(&self.file));
+        let nearest = index.nearest(text, count).into_iter();
+        let neighbour = |(similarity, line): (f32, usize)| {
+            let (risk, range) = index.lines.get(line)?;
+            Some(Neighbour { similarity, risk: *risk, pattern: self.file.get(range.clone())?.to_owned() })
         };
-        for ((text, risk), row) in patterns.iter().zip(rows.chunks_exact(width.max(1))) {
-            known.text.push_str(text);
-            known.ends.push(known.text.len() as u32);
-            known.risks.push(*risk);
-            let row = known.centered(row);
-            let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-            // The length does not matter to a cosine, so each row uses all eight bits.
-            let scale = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            known.vectors.extend(row.iter().map(|value| (value * scale).round() as i8));
-        }
-        known
+        nearest.filter_map(neighbour).collect()
     }
 
-    /// How many patterns there are.
+    /// The file.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.risks.len()
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.file.as_bytes()
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.risks.is_empty()
-    }
-
-    /// How many numbers a vector has.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.center.len()
-    }
-
-    /// The patterns nearest to a text's features, nearest first; none for a vector of another width.
-    #[must_use]
-    pub fn nearest(&self, vector: &[f32], count: usize) -> Vec<Neighbour> {
-        if vector.len() != self.width() || vector.is_empty() {
-            return Vec::new();
-        }
-        let vector = self.centered(vector);
-        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        let mut nearest: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
-        for (index, row) in self.vectors.chunks_exact(self.width()).enumerate() {
-            let (mut product, mut square) = (0.0, 0i32);
-            for (value, &other) in vector.iter().zip(row) {
-                product += value * f32::from(other);
-                square += i32::from(other) * i32::from(other);
-            }
-            let similarity = product / (length * (square as f32).sqrt()).max(f32::MIN_POSITIVE);
-            let place = nearest.partition_point(|(other, _)| other.total_cmp(&similarity) != Ordering::Less);
-            if place < count {
-                nearest.insert(place, (similarity, index));
-                nearest.truncate(count);
-            }
-        }
-        nearest.into_iter().filter_map(|(similarity, index)| self.neighbour(similarity, index)).collect()
-    }
-
-    fn neighbour(&self, similarity: f32, index: usize) -> Option<Neighbour> {
-        let pattern = self.text.get(self.range(index)?)?.to_owned();
-        Some(Neighbour { similarity, risk: *self.risks.get(index)?, pattern })
-    }
-
-    fn range(&self, index: usize) -> Option<Range<usize>> {
-        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
-        Some(start as usize..*self.ends.get(index)? as usize)
-    }
-
-    fn centered(&self, vector: &[f32]) -> Vec<f32> {
-        vector.iter().zip(&self.center).map(|(value, mean)| value - mean).collect()
-    }
-
-    /// As a safetensors file.
-    pub(crate) fn write(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-        let ends: Vec<u8> = self.ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-        let risks: Vec<u8> = self.risks.iter().map(|risk| risk.get()).collect();
-        let center: Vec<u8> = self.center.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let vectors: Vec<u8> = self.vectors.iter().map(|value| value.cast_unsigned()).collect();
-        let (count, width) = (self.len(), self.width());
-        let tensors = [
-            (tensor::TEXT, TensorView::new(Dtype::U8, vec![self.text.len()], self.text.as_bytes())?),
-            (tensor::ENDS, TensorView::new(Dtype::U32, vec![count], &ends)?),
-            (tensor::RISKS, TensorView::new(Dtype::U8, vec![count], &risks)?),
-            (tensor::CENTER, TensorView::new(Dtype::F32, vec![width], &center)?),
-            (tensor::VECTORS, TensorView::new(Dtype::I8, vec![count, width], &vectors)?),
-        ];
-        safetensors::serialize(tensors, None)
-    }
-
-    /// Reads what [`Self::write`] wrote, for an encoder of that width. Says what is wrong with anything else.
-    pub(crate) fn read(bytes: &[u8], width: usize) -> Result<Self, String> {
-        let file = SafeTensors::deserialize(bytes).map_err(|error| format!("cannot be read ({error})"))?;
-        let find = |name: &str, dtype: Dtype| {
-            let view = file.tensor(name).map_err(|_| format!("has no tensor {name}"))?;
-            if view.dtype() == dtype { Ok(view) } else { Err(format!("has another type for {name}")) }
+    /// Reads what [`Self::as_bytes`] wrote; says what is wrong with anything else.
+    pub(crate) fn read(bytes: Cow<'static, [u8]>) -> Result<Self, String> {
+        let not_utf8 = "is not UTF-8 text";
+        let file: Cow<'static, str> = match bytes {
+            Cow::Borrowed(bytes) => str::from_utf8(bytes).map_err(|_| not_utf8)?.into(),
+            Cow::Owned(bytes) => String::from_utf8(bytes).map_err(|_| not_utf8)?.into(),
         };
-        let (text, ends) = (find(tensor::TEXT, Dtype::U8)?, find(tensor::ENDS, Dtype::U32)?);
-        let (risks, center) = (find(tensor::RISKS, Dtype::U8)?, find(tensor::CENTER, Dtype::F32)?);
-        let vectors = find(tensor::VECTORS, Dtype::I8)?;
-        let text = String::from_utf8(text.data().to_vec()).map_err(|_| "has a text that is not UTF-8")?;
-        let ends: Vec<u32> =
-            ends.data().as_chunks::<4>().0.iter().map(|it| u32::from_le_bytes(*it)).collect();
-        let risks: Result<Vec<Risk>, _> = risks.data().iter().map(|risk| Risk::new(*risk)).collect();
-        let risks = risks.map_err(|error| format!("has a pattern whose {error}"))?;
-        let center: Vec<f32> =
-            center.data().as_chunks::<4>().0.iter().map(|it| f32::from_le_bytes(*it)).collect();
-        if center.len() != width || center.iter().any(|value| !value.is_finite()) {
-            return Err(format!("was made for vectors of {}, not {width}, or is not finite", center.len()));
+        match file.lines().position(|line| parse(line).is_none()) {
+            Some(place) => Err(format!("has no `RISK<tab>TEXT` in line {}", place + 1)),
+            None => Ok(Self { file, index: OnceLock::new() }),
         }
-        if ends.len() != risks.len() || vectors.shape() != [risks.len(), width] {
-            return Err("has tensors of different lengths".to_owned());
-        }
-        let apart = ends.is_sorted() && ends.iter().all(|end| text.is_char_boundary(*end as usize));
-        if !apart || ends.last().map_or(0, |end| *end as usize) != text.len() {
-            return Err("has texts that do not follow one another".to_owned());
-        }
-        let vectors = vectors.data().iter().map(|byte| byte.cast_signed()).collect();
-        Ok(Self { text, ends, risks, center, vectors })
     }
+}
+
+impl PartialEq for KnownPatterns {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+}
+
+fn parse(line: &str) -> Option<(Risk, &str)> {
+    let (risk, text) = line.split_once('\t')?;
+    Some((Risk::new(risk.parse().ok()?).ok()?, text))
+}
+
+impl Index {
+    fn of(file: &str) -> Self {
+        let mut index = Self { lines: Vec::new(), lengths: Vec::new(), postings: Vec::new() };
+        let mut end = 0;
+        for line in file.split_inclusive('\n') {
+            end += line.len();
+            let Some((risk, text)) = parse(line) else { continue };
+            let begin = end - text.len();
+            let text = text.trim_end_matches('\n');
+            let number = index.lines.len() as u32;
+            index.postings.extend(terms(text).into_iter().map(|term| (term, number)));
+            index.lines.push((risk, begin..begin + text.len()));
+        }
+        index.postings.sort_unstable();
+        let mut squares = vec![0.0f32; index.lines.len()];
+        for same in index.postings.chunk_by(|(one, _), (other, _)| one == other) {
+            let rarity = index.rarity(same.len());
+            for (_, line) in same {
+                squares[*line as usize] += rarity * rarity;
+            }
+        }
+        index.lengths = squares.into_iter().map(f32::sqrt).collect();
+        index
+    }
+
+    /// How much a term says that so many lines have.
+    fn rarity(&self, lines: usize) -> f32 {
+        ((1.0 + self.lines.len() as f32) / (1.0 + lines as f32)).ln() + 1.0
+    }
+
+    fn nearest(&self, text: &str, count: usize) -> Vec<(f32, usize)> {
+        let mut products = vec![0.0f32; self.lines.len()];
+        let mut square = 0.0f32;
+        for term in terms(text) {
+            let begin = self.postings.partition_point(|(other, _)| *other < term);
+            let same = self.postings[begin..].partition_point(|(other, _)| *other == term);
+            let weight = self.rarity(same).powi(2);
+            square += weight;
+            for (_, line) in &self.postings[begin..begin + same] {
+                products[*line as usize] += weight;
+            }
+        }
+        let length = square.sqrt();
+        let mut nearest: Vec<(f32, usize)> = products
+            .iter()
+            .zip(&self.lengths)
+            .enumerate()
+            .filter(|(_, (product, _))| **product > 0.0)
+            .map(|(line, (product, other))| (product / (length * other), line))
+            .collect();
+        nearest
+            .sort_unstable_by(|(one, first), (other, second)| other.total_cmp(one).then(first.cmp(second)));
+        nearest.truncate(count);
+        nearest
+    }
+}
+
+/// The digests of the words and pairs of neighbouring words of a text in lower case, each once.
+fn terms(text: &str) -> Vec<u32> {
+    let lower = text.to_lowercase();
+    let mut terms = Vec::new();
+    let mut before = None;
+    for word in words(&lower) {
+        let word = lower.get(word).unwrap_or_default().as_bytes();
+        let digest = xxh3_64(word);
+        terms.push(digest as u32);
+        terms.extend(before.map(|before| xxh3_64_with_seed(word, before) as u32));
+        before = Some(digest);
+    }
+    terms.sort_unstable();
+    terms.dedup();
+    terms
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn risk(value: u8) -> Risk {
+        Risk::new(value).unwrap()
+    }
+
     fn known() -> KnownPatterns {
-        let risk = |value| Risk::new(value).unwrap();
-        let patterns =
-            [("disk é full".to_owned(), risk(8)), (String::new(), risk(0)), ("started".to_owned(), risk(2))];
-        KnownPatterns::new(&patterns, &[1.0, 0.0, 0.1, 0.0, 1.0, 0.1, 0.0, -1.0, 0.1], 3)
+        KnownPatterns::new(&[
+            ("disk é full on <path>".to_owned(), risk(8)),
+            (String::new(), risk(0)),
+            ("server\nstarted".to_owned(), risk(2)),
+            ("disk <dev> is half full".to_owned(), risk(3)),
+        ])
     }
 
     #[test]
     fn the_nearest_come_first() {
-        let found = known().nearest(&[0.9, 0.1, 0.0], 2);
-        assert_eq!((found[0].pattern.as_str(), found[0].risk.get()), ("disk é full", 8));
-        assert!(found[0].similarity > 0.9 && found[1].similarity < found[0].similarity, "{found:?}");
-        assert_eq!(known().nearest(&[1.0], 3), []);
-        assert_eq!(known().nearest(&[0.0; 3], 9).len(), 3);
+        let found = known().nearest("Disk é FULL on <host>", 3);
+        assert_eq!((found[0].pattern.as_str(), found[0].risk.get()), ("disk é full on <path>", 8));
+        assert!(found[0].similarity > 0.5 && found[1].similarity < found[0].similarity, "{found:?}");
+        assert_eq!(found.len(), 2, "the others share no word: {found:?}");
+        let same = known().nearest("server started", 1);
+        assert!((same[0].similarity - 1.0).abs() < 1e-5 && same[0].pattern == "server started", "{same:?}");
+        assert_eq!(known().nearest("", 3), []);
+        assert_eq!(known().nearest("nothing alike", 3), []);
     }
 
     #[test]
     fn a_file_is_read_as_it_was_written() {
-        let bytes = known().write().unwrap();
-        assert_eq!(KnownPatterns::read(&bytes, 3).unwrap(), known());
+        let bytes = known().as_bytes().to_vec();
+        assert_eq!(KnownPatterns::read(Cow::Owned(bytes)).unwrap(), known());
+        let none = KnownPatterns::read(Cow::Borrowed(b"")).unwrap();
+        assert_eq!((none.nearest("x", 3), none), (Vec::new(), KnownPatterns::new(&[])));
     }
 
     #[test]
-    fn a_file_that_does_not_fit_is_refused() {
-        let bytes = known().write().unwrap();
-        assert!(KnownPatterns::read(&bytes, 4).unwrap_err().contains("vectors of 3, not 4"));
-        assert!(KnownPatterns::read(&bytes[..bytes.len() - 1], 3).unwrap_err().contains("cannot be read"));
-        assert!(KnownPatterns::read(b"", 3).is_err());
-        let mut torn = known();
-        torn.ends[0] = 6;
-        assert!(KnownPatterns::read(&torn.write().unwrap(), 3).unwrap_err().contains("follow one another"));
-        torn.ends[0] = 400;
-        assert!(KnownPatterns::read(&torn.write().unwrap(), 3).unwrap_err().contains("follow one another"));
-        let mut broken = known();
-        broken.center[1] = f32::NAN;
-        assert!(KnownPatterns::read(&broken.write().unwrap(), 3).unwrap_err().contains("not finite"));
-    }
-
-    #[test]
-    fn no_patterns_are_a_file_too() {
-        let none = KnownPatterns::new(&[], &[], 3);
-        assert!(none.is_empty());
-        assert_eq!(KnownPatterns::read(&none.write().unwrap(), 3).unwrap().nearest(&[1.0, 0.0, 0.0], 3), []);
+    fn a_file_that_is_no_such_file_is_refused() {
+        let error = |bytes: &'static [u8]| KnownPatterns::read(Cow::Borrowed(bytes)).unwrap_err();
+        assert!(error(b"8\tfull\n11\tx\n").contains("line 2"));
+        assert!(error(b"8 full\n").contains("line 1"));
+        assert!(error(b"8\t\xff\n").contains("UTF-8"));
     }
 }

@@ -11,3 +11,4 @@ pub mod model;
 pub mod onnx;
 pub mod tokenize;
 pub mod weights;
+mod words;

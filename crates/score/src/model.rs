@@ -228,14 +228,6 @@ impl Model {
         out
     }
 
-    /// Where this model's encoder puts patterns whose risk is known; for [`Archive::known`].
-    #[must_use]
-    pub fn know(&self, patterns: &[(String, Risk)]) -> KnownPatterns {
-        let texts: Vec<&str> = patterns.iter().map(|(text, _)| text.as_str()).collect();
-        let rows = self.features(&texts, &mut ModelScratch::default());
-        KnownPatterns::new(patterns, &rows, self.encoder.head_width())
-    }
-
     /// Calls with the [CLS] vectors of each batch, and which texts they are of. A text without a token is in none.
     fn for_each_batch(
         &self,

@@ -22,6 +22,7 @@ use logrisk_score::{
     archive::Archive,
     calibration::Calibration,
     encoder::{Isa, Precision},
+    known::KnownPatterns,
     model::{Assessment, Model, ModelError, ModelScratch, softmax},
 };
 use serde::Serialize;
@@ -154,13 +155,10 @@ pub fn calibrate(
     Ok(figures)
 }
 
-/// Gives the archive patterns to show beside an answer: those whose risk is known, each text once.
-///
-/// # Errors
-/// [`ModelError`] for a bare encoder.
-pub fn know(archive: &mut Archive, patterns: Vec<(String, Risk)>) -> Result<(), ModelError> {
-    archive.known = Some(raw_model(archive)?.know(&distinct(patterns)));
-    Ok(())
+/// Patterns to show beside an answer: those whose risk is known, each text once.
+#[must_use]
+pub fn known(patterns: Vec<(String, Risk)>) -> KnownPatterns {
+    KnownPatterns::new(&distinct(patterns))
 }
 
 fn raw_model(archive: &Archive) -> Result<Model, ModelError> {

@@ -168,7 +168,7 @@ pub enum ArchiveError {
         source: TokenizerError,
     },
     /// The known patterns.
-    #[error("model {archive}: known.safetensors {problem}; make it again with `logrisk calibrate`")]
+    #[error("model {archive}: known.tsv {problem}; make it again with `logrisk calibrate`")]
     Known {
         /// Which archive.
         archive: String,

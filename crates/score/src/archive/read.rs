@@ -51,7 +51,7 @@ pub(super) fn open_bytes(bytes: &[u8]) -> Result<(Archive, Manifest), ArchiveErr
     Members::read_tar(bytes, bytes.len() as u64, IN_MEMORY)?.build(IN_MEMORY)
 }
 
-pub(super) fn open_members(files: &[(&str, &[u8])]) -> Result<(Archive, Manifest), ArchiveError> {
+pub(super) fn open_members(files: &[(&str, &'static [u8])]) -> Result<(Archive, Manifest), ArchiveError> {
     let mut members = Members::default();
     for (member, bytes) in files {
         if let Some(place) = members.place(member) {
@@ -61,18 +61,21 @@ pub(super) fn open_members(files: &[(&str, &[u8])]) -> Result<(Archive, Manifest
     members.build(IN_MEMORY)
 }
 
+/// A file: read into memory, or a part of the binary.
+type Member = Cow<'static, [u8]>;
+
 /// The files of an archive, not yet looked into.
 #[derive(Default)]
-pub(super) struct Members<'a> {
-    pub(super) weights: Option<Cow<'a, [u8]>>,
-    pub(super) config: Option<Cow<'a, [u8]>>,
-    pub(super) tokenizer: Option<Cow<'a, [u8]>>,
-    manifest: Option<Cow<'a, [u8]>>,
-    known: Option<Cow<'a, [u8]>>,
+pub(super) struct Members {
+    pub(super) weights: Option<Member>,
+    pub(super) config: Option<Member>,
+    pub(super) tokenizer: Option<Member>,
+    manifest: Option<Member>,
+    known: Option<Member>,
 }
 
-impl<'a> Members<'a> {
-    fn place(&mut self, member: &str) -> Option<&mut Option<Cow<'a, [u8]>>> {
+impl Members {
+    fn place(&mut self, member: &str) -> Option<&mut Option<Member>> {
         match member {
             WEIGHTS => Some(&mut self.weights),
             CONFIG => Some(&mut self.config),
@@ -179,22 +182,15 @@ impl<'a> Members<'a> {
         if self.known.is_none() && manifest.files.contains_key(KNOWN) {
             return Err(missing(KNOWN)());
         }
-        let known = self.known.map(|bytes| read_known(&manifest, &bytes, &weights, name)).transpose()?;
+        let known = self.known.map(|bytes| read_known(&manifest, bytes, name)).transpose()?;
         let description = manifest.description.clone();
         Ok((Archive { weights, tokenizer, description, known }, manifest))
     }
 }
 
-fn read_known(
-    manifest: &Manifest,
-    bytes: &[u8],
-    weights: &Weights,
-    name: &str,
-) -> Result<KnownPatterns, ArchiveError> {
-    check_digest(manifest, KNOWN, bytes, name)?;
-    let width = weights.head.as_ref().map_or(0, |head| head.dense.outputs);
-    KnownPatterns::read(bytes, width)
-        .map_err(|problem| ArchiveError::Known { archive: name.to_owned(), problem })
+fn read_known(manifest: &Manifest, bytes: Member, name: &str) -> Result<KnownPatterns, ArchiveError> {
+    check_digest(manifest, KNOWN, &bytes, name)?;
+    KnownPatterns::read(bytes).map_err(|problem| ArchiveError::Known { archive: name.to_owned(), problem })
 }
 
 fn check_digest(

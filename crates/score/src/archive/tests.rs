@@ -38,7 +38,7 @@ fn archive() -> Archive {
         data: json!(["authored"]),
         figures: json!({"mae": 1.25}),
     };
-    let known = KnownPatterns::new(&[("disk full".to_owned(), Risk::MAX)], &[0.5; 4], 4);
+    let known = KnownPatterns::new(&[("disk full".to_owned(), Risk::MAX)]);
     Archive { weights: Weights::random(shape, 1), tokenizer, description, known: Some(known) }
 }
 
@@ -86,10 +86,10 @@ fn a_folder_is_opened_as_it_was_written_and_replaced_by_the_next() {
 #[test]
 fn an_archive_from_before_calibration_is_opened() {
     let (_place, folder) = written();
-    fs::remove_file(folder.join("known.safetensors")).unwrap();
+    fs::remove_file(folder.join("known.tsv")).unwrap();
     change_manifest(&folder, |m| {
         m.as_object_mut().unwrap().remove("calibration");
-        m["files"].as_object_mut().unwrap().remove("known.safetensors");
+        m["files"].as_object_mut().unwrap().remove("known.tsv");
     });
     let opened = Archive::open(&folder).unwrap();
     assert_eq!((opened.known, opened.description.calibration), (None, None));
@@ -177,7 +177,7 @@ fn replace(folder: &Path, member: &str, contents: &[u8]) {
 
 #[test]
 fn a_damaged_folder_is_refused_by_name() {
-    for member in ["model.safetensors", "config.json", "tokenizer.json", "known.safetensors"] {
+    for member in ["model.safetensors", "config.json", "tokenizer.json", "known.tsv"] {
         refuse_folder(
             |folder| fs::remove_file(folder.join(member)).unwrap(),
             &format!("has no {member}; did the training"),
@@ -216,8 +216,8 @@ fn a_damaged_folder_is_refused_by_name() {
     refuse_folder(|folder| replace(folder, "tokenizer.json", b"[]"), "tokenizer.json cannot be read");
     refuse_folder(|folder| replace(folder, "model.safetensors", b"12345678"), "has only 8 bytes");
     refuse_folder(
-        |folder| replace(folder, "known.safetensors", b"12345678"),
-        "known.safetensors cannot be read",
+        |folder| replace(folder, "known.tsv", b"12345678"),
+        "known.tsv has no `RISK<tab>TEXT` in line 1",
     );
     let calibration = |key: &'static str, value: Value| {
         move |folder: &Path| change_manifest(folder, |m| m["calibration"][key] = value)

@@ -41,11 +41,7 @@ impl Contents {
         let (config, tokenizer) = (config.into_bytes(), archive.tokenizer.to_json().into_bytes());
         let mut files = vec![(CONFIG, config), (TOKENIZER, tokenizer)];
         if let Some(known) = &archive.known {
-            let bytes = known.write().map_err(|error| {
-                let problem = format!("cannot be written ({error})");
-                ArchiveError::Known { archive: name(), problem }
-            })?;
-            files.push((KNOWN, bytes));
+            files.push((KNOWN, known.as_bytes().to_vec()));
         }
         files.push((WEIGHTS, weights));
         let entries = files
