@@ -37,3 +37,26 @@ impl BuiltIn {
         BUILT_IN.iter().find(|model| model.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    /// They are not checked when a model is opened, so that a start takes less.
+    #[test]
+    fn every_file_has_the_digest_that_its_manifest_says() {
+        for model in BUILT_IN {
+            let (_, manifest) = model.files.iter().find(|(name, _)| *name == "manifest.json").unwrap();
+            let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+            let listed = manifest["files"].as_object().unwrap();
+            assert_eq!(listed.len() + 1, model.files.len(), "{}", model.name);
+            for (name, about) in listed {
+                let (_, bytes) = model.files.iter().find(|(file, _)| file == name).unwrap();
+                let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(about["sha256"], digest, "{name} of {}", model.name);
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod input;
 mod output;
 mod pipeline;
 mod render;
+mod system;
 mod terminal;
 mod top;
 mod why;

@@ -32,7 +32,8 @@ pub fn command(arguments: &[&str]) -> Command {
     command.args(arguments).env("NO_COLOR", "1");
     let settings = ["LOGRISK_MODEL", "LOGRISK_RULES", "LOGRISK_ADAPTER", "LOGRISK_TOKENIZER"];
     let alerts = ["ALERT_WEBHOOK_URL", "ALERT_CHANNEL", "ALERT_MIN_RISK_LEVEL", "PAGERDUTY_ROUTING_KEY"];
-    for variable in settings.into_iter().chain(alerts) {
+    let traces = ["OTEL_EXPORTER_OTLP_ENDPOINT"];
+    for variable in settings.into_iter().chain(alerts).chain(traces) {
         command.env_remove(variable);
     }
     command

@@ -157,6 +157,8 @@ fn calibration_moves_risks_to_where_the_lines_are() {
     assert!(manifest["version"].as_str().unwrap().contains("-calibrated-"), "{}", manifest["version"]);
     assert_eq!(manifest["calibration"]["bias"].as_array().unwrap().len(), 11);
     let figures = &manifest["figures"]["calibration"];
+    let shares: Vec<f64> = serde_json::from_value(figures["risk_shares"].clone()).unwrap();
+    assert!(shares.len() == 11 && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
     assert!(figures["after"]["log_loss"].as_f64() < figures["before"]["log_loss"].as_f64(), "{figures}");
 
     let input = "ERROR disk full on /dev/sda1\nFATAL out of memory, aborting\nERROR connection refused\n";

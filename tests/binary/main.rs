@@ -13,6 +13,7 @@ mod reference;
 mod score;
 mod serve;
 mod serve_limits;
+mod serve_observed;
 mod serve_operation;
 mod serve_store;
 mod server;

@@ -123,7 +123,9 @@ fn validation_errors_have_fastapis_shape() {
     check("/feedback", "{\"risk_label\": 1}", json!(["body", "log"]), "missing");
     let many = json!({"logs": vec![""; 10_001]}).to_string();
     check("/predict/batch", &many, json!(["body", "logs"]), "too_long");
-    assert_eq!(server.get("/patterns?min_risk=11").status, 422);
+    for wrong in ["/patterns?min_risk=11", "/patterns?limit=501", "/patterns?tag=LOUD", "/series?seconds=9"] {
+        assert_eq!(server.get(wrong).status, 422, "{wrong}");
+    }
     assert_eq!(server.get("/patterns?sort=loudest").status, 422);
 }
 
@@ -136,8 +138,56 @@ fn details_come_when_asked_for() {
     assert_eq!(shares.len(), 11);
     let sum: f64 = shares.iter().map(|share| share.as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 0.01, "{sum}");
-    assert!(answer["explanation"]["masked"].as_str().unwrap().contains("disk full"), "{answer}");
-    assert_eq!(answer["explanation"]["decided_by"], "model");
+    let interval: Vec<u64> = serde_json::from_value(answer["risk_interval"].clone()).unwrap();
+    let risk = answer["risk_label"].as_u64().unwrap();
+    assert!(interval[0] <= risk && risk <= interval[1] && interval.len() == 2, "{answer}");
+}
+
+#[test]
+fn explanations_weigh_words_and_name_what_is_near() {
+    let server = Server::start(&[]);
+    let explain = |log: &str| server.post("/predict", &json!({"log": log, "explain": true})).json();
+    let why = explain("ERROR disk full on /dev/sda1")["explanation"].clone();
+    assert_eq!((&why["decided_by"], &why["level"]), (&json!("model"), &json!("error")));
+    assert!(why["masked"].as_str().unwrap().contains("disk full"), "{why}");
+    let words = why["words"].as_array().unwrap();
+    assert!(words.iter().any(|word| word["word"] == "full" && word["effect"].is_f64()), "{why}");
+    assert_eq!(why["nearest"].as_array().unwrap().len(), 3, "{why}");
+
+    // From the cache and in a batch the reasons are the same.
+    let logs = ["ERROR disk full on /dev/sdb7", "17 42 99", "INFO worker 7 started"];
+    server.post("/feedback", &json!({"log": logs[2], "risk_label": 6}));
+    let batch = server.post("/predict/batch", &json!({"logs": logs, "explain": true})).json();
+    assert_eq!(batch["results"][0]["explanation"], why);
+    assert_eq!(batch["results"][1]["explanation"], explain(logs[1])["explanation"]);
+    let corrected = &batch["results"][2]["explanation"];
+    assert_eq!((&corrected["decided_by"], corrected.get("words")), (&json!("human"), None));
+    assert!(batch["results"][0]["explanation"]["words"].is_array());
+    assert!(server.post("/predict", &json!({"log": logs[0]})).json().get("explanation").is_none());
+    let many = json!({"logs": vec!["a"; 101], "explain": true});
+    assert_eq!(server.post("/predict/batch", &many).status, 422);
+}
+
+#[test]
+fn doubt_is_told_wherever_a_risk_is() {
+    let server = Server::start(&[]);
+    let log = "17 42 99";
+    let answer = predict(&server, log);
+    assert_eq!((&answer["unsure"], answer["risk_interval"].as_array().unwrap().len()), (&json!(true), 2));
+    assert!(predict(&server, "ERROR disk full on /dev/sda1").get("unsure").is_none());
+    server.ingest(&format!("{log}\nERROR disk full on /dev/sda1\n"));
+    let page = server.get("/patterns?q=full").json();
+    let sure = &page["patterns"][0];
+    assert_eq!((&sure["unsure"], sure["model_interval"].as_array().unwrap().len()), (&json!(false), 2));
+    let id = answer["pattern_id"].as_str().unwrap();
+    assert_eq!(server.get(&format!("/patterns/{id}")).json()["unsure"], true);
+    assert!(server.get("/metrics").text.contains("logrisk_unsure_lines_total 2\n"));
+
+    // A person who has decided is not in doubt.
+    server.post("/feedback", &json!({"log": log, "risk_label": 1}));
+    let corrected = predict(&server, log);
+    assert!(corrected.get("unsure").is_none() && corrected.get("risk_interval").is_none(), "{corrected}");
+    assert_eq!(server.get(&format!("/patterns/{id}")).json()["unsure"], false);
 }
 
 #[test]

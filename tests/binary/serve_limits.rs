@@ -180,3 +180,72 @@ fn overload_is_refused_at_once_with_a_time_to_come_back() {
     server.wait_until("the queue is empty", || server.get("/metrics").text.contains("logrisk_queue_lines 0"));
     alive(&server);
 }
+
+#[test]
+fn a_thousand_connections_cost_little_and_hold_nobody_up() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    let server = Server::start(&["--header-timeout-secs", "60"]);
+    let before = server.resident_megabytes();
+    // Half of them never finish their headers, half ask.
+    let held: Vec<TcpStream> = (0..1000)
+        .map(|number| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            if number % 2 == 0 {
+                stream.write_all(b"POST /predict HTTP/1.1\r\nHost: a\r\nX-Slow: ").unwrap();
+            } else {
+                let word =
+                    |place: usize| ["disk", "fan", "lease", "shard"][((number / 2) >> (2 * place)) & 3];
+                let words: Vec<&str> = (0..5).map(word).collect();
+                let body = json!({"log": format!("ERROR {} failed", words.join(" "))}).to_string();
+                let head =
+                    "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length";
+                write!(stream, "{head}: {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    alive(&server);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    for mut stream in held.iter().skip(1).step_by(2) {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert!(&start == b"HTTP/1.1 200" || &start == b"HTTP/1.1 429", "{start:?}");
+    }
+    let resident = server.resident_megabytes();
+    assert!(resident <= 200, "{before} MB became {resident} MB");
+}
+
+#[test]
+fn bodies_that_are_held_back_are_bounded_together() {
+    let server = Server::start(&["--bodies-mebibytes", "32"]);
+    let megabyte = vec![b'x'; 1 << 20];
+    let held: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.set_write_timeout(Some(PATIENCE)).unwrap();
+            _ = stream.write_all(b"POST /ingest HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n");
+            // The server may have refused already.
+            _ = stream.write_all(&megabyte);
+            stream
+        })
+        .collect();
+    server.wait_until("most are refused", || {
+        let text = server.get("/metrics").text;
+        let refused = text.lines().find_map(|line| {
+            line.strip_prefix(
+                "logrisk_http_requests_total{route=\"/ingest\",method=\"POST\",status=\"429\"} ",
+            )
+        });
+        refused.is_some_and(|count| count.parse::<u64>().unwrap() >= 60)
+    });
+    assert!(server.resident_megabytes() <= 200, "{} MB", server.resident_megabytes());
+    drop(held);
+    server.wait_until("there is room again", || {
+        server.send("/ingest", &[("content-type", "text/plain")], &megabyte).status == 200
+    });
+}

@@ -2,11 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
     thread,
-    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -14,64 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     common::{repository, run},
-    server::{PATIENCE, Server},
+    server::{PATIENCE, Server, receive},
 };
-
-/// Events of a stream until one has that name and holds that text.
-fn watch(server: &Server, query: &str) -> BufReader<TcpStream> {
-    let mut stream = TcpStream::connect(&server.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET /stream{query} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut reader = BufReader::new(stream);
-    next_line(&mut reader, ": connected");
-    reader
-}
-
-fn next_line(reader: &mut BufReader<TcpStream>, start: &str) -> String {
-    let (began, mut line) = (Instant::now(), String::new());
-    loop {
-        assert!(began.elapsed() < PATIENCE, "{start:?} does not come");
-        line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream ended before {start:?}");
-        if line.starts_with(start) {
-            return line;
-        }
-    }
-}
-
-/// The data of the next event of that name.
-fn event(reader: &mut BufReader<TcpStream>, name: &str) -> Value {
-    next_line(reader, &format!("event: {name}"));
-    let line = next_line(reader, "data: ");
-    serde_json::from_str(line.trim_start_matches("data: ")).unwrap()
-}
-
-#[test]
-fn watchers_see_lines_corrections_models_and_the_end() {
-    let mut server = Server::start(&[]);
-    // Whatever the model thinks of it.
-    server.post("/feedback", &json!({"log": "ERROR disk full", "risk_label": 8}));
-    let mut all = watch(&server, "");
-    let mut risky = watch(&server, "?min_risk=6&view=ranked");
-    server.ingest("INFO request served\nERROR disk full\nERROR disk full\n");
-    let rows = event(&mut all, "rows");
-    assert_eq!((&rows["seen"], rows["rows"].as_array().unwrap().len()), (&json!(3), 3));
-    let rows = event(&mut risky, "rows");
-    assert_eq!((&rows["seen"], rows["rows"].as_array().unwrap().len()), (&json!(2), 1));
-    let row = &rows["rows"][0];
-    assert_eq!(
-        (&row["count"], &row["novel"], &row["text"]),
-        (&json!(2), &json!(true), &json!("ERROR disk full"))
-    );
-    assert_eq!(event(&mut all, "totals")["lines"], 3);
-    server.post("/feedback", &json!({"log": "ERROR disk full", "risk_label": 1}));
-    assert_eq!(event(&mut all, "corrected")["risk_label"], 1);
-    server.send("/models/reload", &[], b"");
-    assert!(event(&mut all, "model")["active"].is_string());
-    server.signal("TERM");
-    event(&mut all, "bye");
-    assert_eq!(server.wait(), Some(0));
-}
 
 #[test]
 fn sigterm_under_load_answers_what_was_asked() {
@@ -226,23 +169,7 @@ fn a_risky_line_raises_one_alert_for_its_pattern() {
         let mut bodies = Vec::new();
         // The first attempt fails, so that the second is a retry.
         for status in ["503 Unavailable", "200 OK", "200 OK"] {
-            let (stream, _) = hook.accept().unwrap();
-            let mut reader = BufReader::new(stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                if line == "\r\n" {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            write!(reader.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .unwrap();
+            let body = receive(&hook, status);
             bodies.push(serde_json::from_slice::<Value>(&body).unwrap());
         }
         bodies
@@ -267,6 +194,20 @@ fn a_risky_line_raises_one_alert_for_its_pattern() {
     assert_eq!((&bodies[1]["risk_label"], &bodies[1]["risk_level"]), (&json!(10), &json!("emergency")));
     assert!(bodies[1]["dedup_key"].is_string());
     assert_eq!((&bodies[2]["message"], &bodies[2]["risk_label"]), (&json!(malformed), &json!(9)));
+}
+
+#[test]
+fn an_unknown_alert_channel_is_a_web_hook_as_in_the_first_seed() {
+    let hook = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", hook.local_addr().unwrap());
+    let received = thread::spawn(move || receive(&hook, "200 OK"));
+    let environment = [("ALERT_WEBHOOK_URL", url.as_str()), ("ALERT_CHANNEL", "Teams")];
+    let server = Server::start_unready(&[], &environment);
+    server.wait_until("it is ready", || server.get("/readyz").status == 200);
+    server.post("/feedback", &json!({"log": "ERROR disk full", "risk_label": 9}));
+    server.post("/predict", &json!({"log": "ERROR disk full"}));
+    let body: Value = serde_json::from_slice(&received.join().unwrap()).unwrap();
+    assert_eq!(body["alert_type"], "high_risk_log");
 }
 
 /// An authority and a certificate that it signed, with its key, as PEM.
@@ -322,7 +263,9 @@ fn tls_asks_for_the_right_certificates_and_takes_new_ones() {
     let (own, clients, stranger) = (signed(false), signed(false), signed(false));
     let certificate = write_pem(folder.path(), "tls.crt", &own.certificate);
     let key = write_pem(folder.path(), "tls.key", &own.key);
-    let authority = write_pem(folder.path(), "clients.crt", &clients.authority);
+    let late = signed(true);
+    let authorities = format!("{}{}", clients.authority, late.authority);
+    let authority = write_pem(folder.path(), "clients.crt", &authorities);
     let files = ["--tls-certificate", &certificate, "--tls-key", &key];
 
     let server = Server::start_unready(&files, &[]);
@@ -348,6 +291,8 @@ fn tls_asks_for_the_right_certificates_and_takes_new_ones() {
     assert_eq!(over_tls(&server, &own.authority, Some(&clients)), Ok(200));
     assert!(over_tls(&server, &own.authority, None).is_err(), "no certificate");
     assert!(over_tls(&server, &own.authority, Some(&stranger)).is_err(), "a stranger's certificate");
+    assert!(over_tls(&server, &own.authority, Some(&late)).is_err(), "a certificate that has expired");
+    assert_eq!(over_tls(&server, &own.authority, Some(&clients)), Ok(200), "the others go on");
     drop(server);
 
     let missing = run(&["serve", "--port", "0", "--tls-certificate", "nowhere.crt", "--tls-key", &key], "");

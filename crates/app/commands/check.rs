@@ -18,7 +18,7 @@ use super::{model::open_archive, rules::open_rules, serve::ServeArgs};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  logrisk check logrisk.yaml              also opens the model, the folder and the port, and finds the web hook's host
+  logrisk check logrisk.yaml              also opens model, folder and port, and finds the hosts that it names
   logrisk check --offline logrisk.yaml    the file alone, and the files that it names
 
 Exit codes: 0 all is well, 1 something is not (each said in a line).")]
@@ -54,6 +54,9 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         if let Some(url) = settings.alert_url() {
             report.add("alerts", find_host(url));
         }
+        if let Some(url) = settings.otlp_endpoint() {
+            report.add("traces", find_host(url));
+        }
     }
     std::io::stdout().write_all(report.text.as_bytes())?;
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -61,12 +64,14 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// Looks the host up without sending it anything: a test alert would wake somebody.
 fn find_host(url: &str) -> anyhow::Result<String> {
-    let (scheme, rest) = url.split_once("://").context("the web hook's address has no https://")?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .with_context(|| format!("the address {url:?} begins with neither http:// nor https://"))?;
     let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let place = place.rsplit('@').next().unwrap_or(place);
     let port = if scheme == "http" { 80 } else { 443 };
     let found = if place.contains(':') { place.to_socket_addrs() } else { (place, port).to_socket_addrs() };
-    found.with_context(|| format!("the web hook's host {place} is not known"))?;
+    found.with_context(|| format!("the host {place} is not known"))?;
     Ok(place.to_owned())
 }
 

@@ -18,7 +18,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, value_parser};
 use logrisk_base::{MaskStyle, Risk};
 use logrisk_enrich::redact::{Redactions, Redactor};
-use logrisk_score::{cache::ScoreCache, encoder::Precision};
+use logrisk_score::{archive::Archive, cache::ScoreCache, encoder::Precision};
 
 use super::model::{load_model, open_adapter, open_archive};
 use crate::{
@@ -146,6 +146,16 @@ impl EngineArgs {
     /// Opens model and rules.
     pub fn pipeline(&self, redactor: Option<Redactor>, cache: bool) -> anyhow::Result<Pipeline> {
         let archive = open_archive(self.model.as_deref(), self.tokenizer.as_deref())?;
+        self.pipeline_of(archive, redactor, cache)
+    }
+
+    /// As [`Self::pipeline`], of an archive that is open already.
+    pub fn pipeline_of(
+        &self,
+        archive: Archive,
+        redactor: Option<Redactor>,
+        cache: bool,
+    ) -> anyhow::Result<Pipeline> {
         let adapter = open_adapter(self.adapter.as_deref(), &archive)?;
         let model = load_model(archive, adapter, self.precision)?.with_limit(usize::from(self.max_tokens));
         Ok(Pipeline {

@@ -3,6 +3,7 @@
 mod engine;
 mod models;
 mod settings;
+mod traces;
 
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -11,10 +12,13 @@ use logrisk_catalogue::Catalogue;
 use logrisk_web::{Access, AlertSettings, Alerts, BodyLimits, ConnectionLimits, Parts, Server, Service, Tls};
 use tracing_subscriber::EnvFilter;
 
+use crate::system;
+
 pub use models::AppModels;
 pub use settings::ServeArgs;
 
-use settings::LogFormat;
+use settings::{ChannelName, LogFormat};
+use traces::Traces;
 
 /// Changed counts are on disk after so long; new patterns at once.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -24,6 +28,8 @@ const BLOCKING_THREADS: usize = 16;
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.clone().with_file()?;
     start_log(&settings)?;
+    system::prefer_small_pages();
+    system::raise_file_limit(settings.connections);
     let catalogue = match &settings.data_dir {
         Some(folder) => Catalogue::open(folder)?,
         None => Catalogue::in_memory(),
@@ -34,13 +40,18 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
         .thread_name("http")
         .build()
         .context("could not start the runtime")?;
-    let ended = runtime.block_on(serve(&settings, catalogue));
+    let traces = settings.otlp_endpoint().map(Traces::start).transpose()?;
+    let ended = runtime.block_on(serve(&settings, catalogue, traces.as_ref()));
     // What still runs now ran past the grace period.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(settings: &ServeArgs, catalogue: Catalogue) -> anyhow::Result<ExitCode> {
+async fn serve(
+    settings: &ServeArgs,
+    catalogue: Catalogue,
+    traces: Option<&Traces>,
+) -> anyhow::Result<ExitCode> {
     // Asked for first: a signal that comes while the model loads counts too.
     let stop = signals()?;
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
@@ -50,6 +61,7 @@ async fn serve(settings: &ServeArgs, catalogue: Catalogue) -> anyhow::Result<Exi
         models: Arc::new(AppModels::new(settings.engine.clone(), settings.data_dir.as_deref())),
         catalogue: Arc::clone(&catalogue),
         scoring_threads: settings.engine.threads(),
+        streams_per_client: settings.streams_per_client as usize,
         queue_lines: settings.queue_lines as usize,
         bodies: BodyLimits::new(
             mebibytes(settings.body_mebibytes),
@@ -62,6 +74,7 @@ async fn serve(settings: &ServeArgs, catalogue: Catalogue) -> anyhow::Result<Exi
             settings.allowed_origins.clone(),
         ),
         alerts: alerts(settings)?,
+        tracer: traces.map(Traces::tracer),
     })?;
     let tls = settings.tls().map(Tls::open).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -144,6 +157,11 @@ fn last_activated(settings: &ServeArgs, catalogue: &Catalogue) -> Option<String>
 
 fn alerts(settings: &ServeArgs) -> anyhow::Result<Option<Alerts>> {
     let Some(url) = settings.alert_url() else { return Ok(None) };
+    if settings.alert_channel == ChannelName::Unknown {
+        tracing::warn!(
+            "the alert channel is none of slack, discord, pagerduty and webhook; alerts are sent as to webhook"
+        );
+    }
     let started = Alerts::start(AlertSettings {
         channel: settings.alert_channel.into(),
         url: url.to_owned(),

@@ -21,8 +21,8 @@ use crate::{
 
 /// Patterns kept; a busy site has a few thousand. With their samples they stay below 100 MB.
 const PATTERNS: usize = 100_000;
-/// Thrown out at once when there are more: those longest unseen, the harmless first.
-const THROWN_OUT: usize = PATTERNS / 16;
+/// The part that is thrown out at once when there are more: those longest unseen, the harmless first.
+const THROWN_OUT: usize = 16;
 /// Beyond so many bytes of samples a pattern keeps its newest line only.
 const SAMPLE_BYTES: usize = 16 << 20;
 
@@ -43,6 +43,10 @@ pub struct Sighting<'a> {
     pub risk: Risk,
     /// The expected risk.
     pub score: f32,
+    /// What holds the risk with 80 %: lowest and highest.
+    pub interval: (Risk, Risk),
+    /// A person should look.
+    pub unsure: bool,
     /// What model and rules say.
     pub tag: Tag,
     /// The model that said it.
@@ -83,6 +87,8 @@ pub struct Catalogue {
 #[derive(Debug, Default)]
 struct Inner {
     patterns: HashMap<PatternId, Pattern>,
+    /// The most patterns that are kept.
+    capacity: usize,
     series: Series,
     changed: HashSet<PatternId, foldhash::fast::RandomState>,
     forgotten: Vec<PatternId>,
@@ -108,8 +114,11 @@ impl Catalogue {
     }
 
     fn with(contents: Contents, store: Option<Store>) -> Self {
-        let mut inner =
-            Inner { patterns: HashMap::with_capacity(contents.patterns.len()), ..Inner::default() };
+        let mut inner = Inner {
+            patterns: HashMap::with_capacity(contents.patterns.len()),
+            capacity: PATTERNS,
+            ..Inner::default()
+        };
         for pattern in contents.patterns {
             inner.sample_bytes += pattern.sample_bytes();
             inner.patterns.insert(pattern.id, pattern);
@@ -376,9 +385,10 @@ impl Catalogue {
 
 impl Inner {
     fn record(&mut self, sighting: &Sighting<'_>, correction: Option<Arc<Correction>>) -> Recorded {
-        let Sighting { pattern: id, masked, text, source, at, risk, score, tag, model_version } = *sighting;
+        let Sighting { pattern: id, masked, text, source, at, model_version, .. } = *sighting;
+        let Sighting { risk, score, interval, unsure, tag, .. } = *sighting;
         let first = !self.patterns.contains_key(&id);
-        if first && self.patterns.len() >= PATTERNS {
+        if first && self.patterns.len() >= self.capacity {
             self.throw_out();
         }
         let roomy = self.sample_bytes < SAMPLE_BYTES;
@@ -387,6 +397,8 @@ impl Inner {
             masked: masked.to_owned(),
             risk,
             score,
+            interval,
+            unsure,
             tag,
             model_version: model_version.to_owned(),
             count: 0,
@@ -402,6 +414,7 @@ impl Inner {
         pattern.count += 1;
         pattern.last_seen = pattern.last_seen.max(at);
         (pattern.risk, pattern.score, pattern.tag) = (risk, score, tag);
+        (pattern.interval, pattern.unsure) = (interval, unsure);
         if pattern.model_version != model_version {
             model_version.clone_into(&mut pattern.model_version);
         }
@@ -434,7 +447,7 @@ impl Inner {
             .map(|pattern| (pattern.risk.get() >= 6, pattern.last_seen, pattern.id))
             .collect();
         candidates.sort_unstable();
-        for (_, _, id) in candidates.into_iter().take(THROWN_OUT) {
+        for (_, _, id) in candidates.into_iter().take(self.capacity / THROWN_OUT) {
             if let Some(pattern) = self.patterns.remove(&id) {
                 self.sample_bytes -= pattern.sample_bytes().min(self.sample_bytes);
             }

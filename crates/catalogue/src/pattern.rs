@@ -38,6 +38,10 @@ pub struct Pattern {
     pub risk: Risk,
     /// The expected risk, 0.0 to 10.0.
     pub score: f32,
+    /// What holds the risk with 80 %: lowest and highest.
+    pub interval: (Risk, Risk),
+    /// The model should not be trusted on it: a person should look.
+    pub unsure: bool,
     /// The tag of model or rules.
     pub tag: Tag,
     /// The model that judged it last.

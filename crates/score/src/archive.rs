@@ -70,7 +70,8 @@ impl Archive {
         read::open(path)
     }
 
-    /// Opens an archive whose files lie in memory, by name, such as the model inside the binary.
+    /// Opens an archive whose files lie inside the binary, by name. Their digests are not computed anew: they are as whole as
+    /// the code beside them.
     ///
     /// # Errors
     /// As [`Self::open`].

@@ -58,6 +58,8 @@ pub struct CalibrationFigures {
     pub unsure_mae: f64,
     /// And of the others.
     pub sure_mae: f64,
+    /// The share of each risk among the calibrated answers: what a server compares the risks that it gives with.
+    pub risk_shares: [f64; Risk::COUNT],
 }
 
 /// How good probabilities are.
@@ -146,6 +148,9 @@ pub fn calibrate(
         unsure: share(unsure.len()),
         unsure_mae: measure(unsure.into_iter()).mae,
         sure_mae: measure(sure.into_iter()).mae,
+        risk_shares: std::array::from_fn(|risk| {
+            share(calibrated.iter().filter(|answer| usize::from(answer.label().get()) == risk).count())
+        }),
     };
     let description = &mut archive.description;
     description.calibration = Some(calibration);

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{ApiError, FieldError};
+use crate::error::{ApiError, FieldError, Step};
 
 /// What bodies may cost.
 #[derive(Debug, Clone)]
@@ -89,8 +89,15 @@ impl BodyLimits {
             if collected.len() + data.len() > self.bytes {
                 return Err(self.too_large());
             }
+            let filled = collected.len();
+            if filled + data.len() > collected.capacity() {
+                // Twice as much as so far, and no more than a body may have.
+                let room = (2 * filled).max(filled + data.len()).min(self.bytes);
+                collected.reserve_exact(room - filled);
+            }
             collected.extend_from_slice(&data);
-            let due = collected.len() >> 10;
+            // What it takes, which may be twice what it holds.
+            let due = collected.capacity() >> 10;
             if due > paid {
                 let more = Arc::clone(&self.in_flight).try_acquire_many_owned((due - paid) as u32).map_err(
                     |_| {
@@ -246,7 +253,7 @@ fn check(errors: &mut Vec<FieldError>, name: &str, kind: Kind, required: bool, v
     if value.is_null() && !required && kind != Kind::Flag {
         return;
     }
-    let loc = vec![Value::from(name)];
+    let loc = vec![Step::from(name)];
     let mut text = |holds: &dyn Fn(&str) -> Result<(), String>| match value.as_str() {
         None => push(errors, loc.clone(), "string_type", "Input should be a valid string".to_owned()),
         Some(text) => {
@@ -302,7 +309,7 @@ fn check(errors: &mut Vec<FieldError>, name: &str, kind: Kind, required: bool, v
     }
 }
 
-fn push(errors: &mut Vec<FieldError>, mut loc: Vec<Value>, kind: &'static str, msg: String) {
+fn push(errors: &mut Vec<FieldError>, mut loc: Vec<Step>, kind: &'static str, msg: String) {
     loc.insert(0, "body".into());
     errors.push(FieldError { loc, msg, kind });
 }

@@ -28,8 +28,8 @@ pub struct Verdict {
     pub confidence: f32,
     /// Of each risk, 0 to 10; they sum to 1.
     pub probabilities: [f32; Risk::COUNT],
-    /// Where the risk lies with high probability, for models that are calibrated.
-    pub interval: Option<(Risk, Risk)>,
+    /// What holds the risk with 80 %: lowest and highest.
+    pub interval: (Risk, Risk),
     /// The model should not be trusted on this text.
     pub unsure: bool,
 }
@@ -65,6 +65,9 @@ pub trait Engine: Send + Sync {
 
     /// Hits and misses of the cache so far.
     fn cache(&self) -> CacheFigures;
+
+    /// How far what it judged so far is from what it was trained on.
+    fn drift(&self) -> DriftFigures;
 }
 
 /// What an engine's cache did.
@@ -76,6 +79,39 @@ pub struct CacheFigures {
     pub misses: u64,
     /// Texts held.
     pub entries: u64,
+}
+
+/// What an engine judged since it was loaded: each text once while the cache holds it, since a text that comes a million
+/// times says no more about drift than one that comes twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DriftFigures {
+    /// Tokens of these texts.
+    pub tokens: u64,
+    /// Those of them that the vocabulary does not have.
+    pub unknown_tokens: u64,
+    /// Texts by the model's risk.
+    pub by_risk: [u64; Risk::COUNT],
+    /// The share of each risk among the lines that the model was calibrated on, if its manifest says so.
+    pub expected: Option<[f64; Risk::COUNT]>,
+}
+
+impl DriftFigures {
+    /// Texts from which on a distance says something.
+    const FEWEST: u64 = 100;
+
+    /// How much of the distribution of risks lies elsewhere than in training: 0.0 alike, 1.0 nothing in common (the total
+    /// variation distance). `None` after fewer than 100 texts, and for models that do not tell.
+    #[must_use]
+    pub fn distance(&self) -> Option<f64> {
+        let texts: u64 = self.by_risk.iter().sum();
+        let expected = self.expected.filter(|_| texts >= Self::FEWEST)?;
+        let apart = self
+            .by_risk
+            .iter()
+            .zip(expected)
+            .map(|(&count, share)| (count as f64 / texts as f64 - share).abs());
+        Some(apart.sum::<f64>() / 2.0)
+    }
 }
 
 /// A model that can be put in use.
@@ -112,4 +148,24 @@ pub trait Models: Send + Sync {
     /// # Errors
     /// [`ModelsError`]; nothing in use is touched by that.
     fn open(&self, version: Option<&str>) -> Result<Arc<dyn Engine>, ModelsError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_is_the_share_that_moved() {
+        let mut expected = [0.0; Risk::COUNT];
+        (expected[2], expected[6]) = (0.75, 0.25);
+        let mut figures = DriftFigures { expected: Some(expected), ..DriftFigures::default() };
+        (figures.by_risk[2], figures.by_risk[6]) = (75, 25);
+        assert_eq!(figures.distance(), Some(0.0));
+        (figures.by_risk[2], figures.by_risk[6]) = (25, 75);
+        assert_eq!(figures.distance(), Some(0.5));
+        (figures.by_risk[2], figures.by_risk[6]) = (0, 99);
+        assert_eq!(figures.distance(), None, "too few");
+        figures.by_risk = [100; Risk::COUNT];
+        assert_eq!(DriftFigures { expected: None, ..figures }.distance(), None);
+    }
 }

@@ -9,7 +9,6 @@ use axum::{
 };
 use logrisk_catalogue::CatalogueError;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{batch::Refused, engine::ModelsError};
@@ -24,12 +23,33 @@ pub(crate) struct ErrorBody {
     pub(crate) detail: String,
 }
 
+/// A step on the way to a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Step {
+    /// The name of a field.
+    Name(String),
+    /// A place in a list or a text.
+    Place(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(place: usize) -> Self {
+        Self::Place(place)
+    }
+}
+
 /// One wrong field, in the shape of FastAPI's validation errors.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The way to the field: `["body", "logs", 3]`.
-    #[schema(value_type = Vec<Object>)]
-    pub loc: Vec<Value>,
+    pub loc: Vec<Step>,
     /// For people.
     pub msg: String,
     /// Stable: programs compare it.
@@ -69,7 +89,7 @@ impl ApiError {
     }
 
     /// One wrong field.
-    pub fn field(loc: Vec<Value>, kind: &'static str, msg: impl Into<String>) -> Self {
+    pub fn field(loc: Vec<Step>, kind: &'static str, msg: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { loc, msg: msg.into(), kind }])
     }
 

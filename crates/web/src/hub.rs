@@ -3,12 +3,20 @@
 //! Every watcher owns a small buffer that is emptied four times a second. When more happens than it holds, rows of one
 //! pattern become one row, what is new or risky goes first, and an even sample of the rest; `seen` always tells the true
 //! number. So a slow browser never slows scoring.
+//!
+//! Everything that happens has a number. The newest few hundred are remembered, so that a watcher whose connection broke
+//! names the last number that it knows (`Last-Event-ID`) and misses nothing.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use logrisk_base::{Risk, Tag};
 
 use crate::view::LineRow;
@@ -19,6 +27,10 @@ const ROWS: usize = 50;
 const EVENTS: usize = 32;
 /// Watchers at once.
 const WATCHERS: usize = 256;
+/// Lines and events remembered for watchers that come back; 4 MB at most, mostly 200 kB.
+const REMEMBERED: usize = 512;
+/// So long after the last watcher left, lines are still remembered. Browsers come back after two seconds.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// Which lines a watcher wants.
 #[derive(Debug, Clone, Default)]
@@ -43,16 +55,16 @@ pub(crate) struct Filter {
 #[derive(Debug)]
 pub(crate) struct Watcher {
     filter: Filter,
+    client: String,
     pending: Mutex<Pending>,
     hub: Weak<Hub>,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
-    rows: Vec<LineRow>,
-    seen: u64,
-    shown: u64,
-    events: Vec<(&'static str, String)>,
+    news: News,
+    /// Rows that fit: more in the first news of a watcher that came back.
+    room: usize,
 }
 
 /// What a watcher is told at once.
@@ -66,29 +78,101 @@ pub(crate) struct News {
     pub(crate) shown: u64,
     /// Other events: name and JSON.
     pub(crate) events: Vec<(&'static str, String)>,
+    /// The number of what happened last.
+    pub(crate) number: u64,
+}
+
+/// What happens.
+#[derive(Debug)]
+enum Happening {
+    Line(LineRow),
+    Event(&'static str, String),
+}
+
+/// How a watcher begins.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// With what happens next.
+    Now,
+    /// With what it missed while it was away; all of it is there.
+    Complete,
+    /// With what is still remembered; more is lost.
+    Incomplete,
 }
 
 /// All watchers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hub {
-    watchers: Mutex<Vec<Weak<Watcher>>>,
+    state: Mutex<State>,
     count: AtomicUsize,
-    /// Numbers of events, for `id:`.
-    sequence: AtomicU64,
+    /// When a watcher left last.
+    left: Mutex<Option<Instant>>,
+    /// Watchers of one client at once.
+    per_client: usize,
+    /// Part of every id, so that numbers of an earlier start are not taken for ours.
+    started: i64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    watchers: Vec<Weak<Watcher>>,
+    /// The number of what happened last.
+    number: u64,
+    /// What happened last, oldest first, with its number.
+    recent: VecDeque<(u64, Happening)>,
 }
 
 impl Hub {
-    /// Begins to watch; `None` if too many do.
-    pub(crate) fn watch(self: &Arc<Self>, filter: Filter) -> Option<Arc<Watcher>> {
-        let mut watchers = lock(&self.watchers);
-        watchers.retain(|watcher| watcher.strong_count() > 0);
-        if watchers.len() >= WATCHERS {
+    /// Nobody watches yet. One client may open `per_client` streams.
+    pub(crate) fn new(per_client: usize) -> Self {
+        let started = Timestamp::now().as_millisecond();
+        Self {
+            state: Mutex::default(),
+            count: AtomicUsize::new(0),
+            left: Mutex::default(),
+            per_client,
+            started,
+        }
+    }
+
+    /// Begins to watch, after the event of an id if that is given. `None` if too many watch, or too many for this client.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        filter: Filter,
+        client: &str,
+        after: Option<&str>,
+    ) -> Option<(Arc<Watcher>, Begin)> {
+        let mut state = lock(&self.state);
+        state.watchers.retain(|watcher| watcher.strong_count() > 0);
+        let same =
+            |watcher: &&Weak<Watcher>| watcher.upgrade().is_some_and(|watcher| watcher.client == client);
+        if state.watchers.len() >= WATCHERS || state.watchers.iter().filter(same).count() >= self.per_client {
             return None;
         }
-        let watcher = Arc::new(Watcher { filter, pending: Mutex::default(), hub: Arc::downgrade(self) });
-        watchers.push(Arc::downgrade(&watcher));
-        self.count.store(watchers.len(), Ordering::Relaxed);
-        Some(watcher)
+        let watcher = Arc::new(Watcher {
+            filter,
+            client: client.to_owned(),
+            pending: Mutex::new(Pending { room: REMEMBERED, ..Pending::default() }),
+            hub: Arc::downgrade(self),
+        });
+        lock(&watcher.pending).news.number = state.number;
+        let begin = match after.map(|id| self.number(id)) {
+            None => Begin::Now,
+            Some(after) => {
+                let missed =
+                    state.recent.iter().filter(|(number, _)| after.is_none_or(|after| *number > after));
+                missed.for_each(|(number, happening)| watcher.tell(*number, happening));
+                let oldest = state.recent.front().map_or(state.number + 1, |(number, _)| *number);
+                if after.is_some_and(|after| after.saturating_add(1) >= oldest) {
+                    Begin::Complete
+                } else {
+                    Begin::Incomplete
+                }
+            }
+        };
+        state.watchers.push(Arc::downgrade(&watcher));
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Some((watcher, begin))
     }
 
     /// How many watch.
@@ -97,34 +181,60 @@ impl Hub {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether lines should be told: somebody watches, or may come back.
+    #[must_use]
+    pub(crate) fn listens(&self) -> bool {
+        // Never held together with the state's lock, which is held while watchers are dropped.
+        let expired = {
+            let mut left = lock(&self.left);
+            if self.watchers() > 0 || left.is_some_and(|left| left.elapsed() < LINGER) {
+                return true;
+            }
+            left.take().is_some()
+        };
+        // What is not told from here on has no number: whoever comes back must not think that nothing happened.
+        if expired {
+            let mut state = lock(&self.state);
+            state.recent.clear();
+            state.number += 1;
+        }
+        false
+    }
+
     /// Tells of a line.
-    pub(crate) fn line(&self, row: &LineRow) {
-        self.each(|watcher| watcher.line(row));
+    pub(crate) fn line(&self, row: LineRow) {
+        self.happen(Happening::Line(row));
     }
 
     /// Tells everybody of an event.
     pub(crate) fn event(&self, name: &'static str, json: &str) {
-        self.each(|watcher| {
-            let mut pending = lock(&watcher.pending);
-            if pending.events.len() < EVENTS {
-                pending.events.push((name, json.to_owned()));
-            }
-        });
+        self.happen(Happening::Event(name, json.to_owned()));
     }
 
-    /// The number of the next event.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
+    /// The `id:` of an event.
+    #[must_use]
+    pub(crate) fn id(&self, number: u64) -> String {
+        format!("{:x}-{number}", self.started)
     }
 
-    fn each(&self, tell: impl Fn(&Watcher)) {
-        if self.watchers() == 0 {
-            return;
+    /// The number in an id of this start.
+    fn number(&self, id: &str) -> Option<u64> {
+        let (started, number) = id.split_once('-')?;
+        (i64::from_str_radix(started, 16) == Ok(self.started)).then(|| number.parse().ok()).flatten()
+    }
+
+    /// Under one lock, so that numbers come to every watcher in order.
+    fn happen(&self, happening: Happening) {
+        let mut state = lock(&self.state);
+        state.number += 1;
+        let number = state.number;
+        for watcher in state.watchers.iter().filter_map(Weak::upgrade) {
+            watcher.tell(number, &happening);
         }
-        let watchers: Vec<_> = lock(&self.watchers).iter().filter_map(Weak::upgrade).collect();
-        for watcher in watchers {
-            tell(&watcher);
+        if state.recent.len() >= REMEMBERED {
+            state.recent.pop_front();
         }
+        state.recent.push_back((number, happening));
     }
 }
 
@@ -132,28 +242,23 @@ impl Watcher {
     /// Takes what happened since the last time.
     #[must_use]
     pub(crate) fn take(&self) -> News {
-        let pending = std::mem::take(&mut *lock(&self.pending));
-        News { rows: pending.rows, seen: pending.seen, shown: pending.shown, events: pending.events }
+        let mut pending = lock(&self.pending);
+        pending.room = ROWS;
+        let next = News { number: pending.news.number, ..News::default() };
+        std::mem::replace(&mut pending.news, next)
     }
 
-    fn line(&self, row: &LineRow) {
-        if !self.filter.matches(row) {
-            return;
-        }
+    fn tell(&self, number: u64, happening: &Happening) {
         let mut pending = lock(&self.pending);
-        pending.seen += 1;
-        if self.filter.ranked
-            && let Some(same) = pending.rows.iter_mut().find(|other| other.pattern_id == row.pattern_id)
-        {
-            row.clone_into(same);
-            pending.shown += 1;
-        } else if pending.rows.len() < ROWS {
-            pending.rows.push(row.clone());
-            pending.shown += 1;
-        } else if let Some(place) = pending.place(row) {
-            // In order of arrival, so that a tail reads as the lines came.
-            pending.rows.remove(place);
-            pending.rows.push(row.clone());
+        pending.news.number = number;
+        match happening {
+            Happening::Line(row) if self.filter.matches(row) => pending.line(row, self.filter.ranked),
+            Happening::Line(_) => {}
+            Happening::Event(name, json) => {
+                if pending.news.events.len() < EVENTS {
+                    pending.news.events.push((name, json.clone()));
+                }
+            }
         }
     }
 }
@@ -161,30 +266,48 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         if let Some(hub) = self.hub.upgrade() {
-            let mut watchers = lock(&hub.watchers);
-            watchers.retain(|watcher| watcher.strong_count() > 0);
-            hub.count.store(watchers.len(), Ordering::Relaxed);
+            // The list is cleared of it later: whoever tells it something holds the list's lock.
+            *lock(&hub.left) = Some(Instant::now());
+            hub.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Pending {
+    fn line(&mut self, row: &LineRow, ranked: bool) {
+        let news = &mut self.news;
+        news.seen += 1;
+        if ranked && let Some(same) = news.rows.iter_mut().find(|other| other.pattern_id == row.pattern_id) {
+            row.clone_into(same);
+            news.shown += 1;
+        } else if news.rows.len() < self.room {
+            news.rows.push(row.clone());
+            news.shown += 1;
+        } else if let Some(place) = news.place(row) {
+            // In order of arrival, so that a tail reads as the lines came.
+            news.rows.remove(place);
+            news.rows.push(row.clone());
+        }
+    }
+}
+
+impl News {
     /// The row that gives way to this one: one of lower rank; among equals every line has the same chance, so that what
     /// is shown is an even sample.
     fn place(&self, row: &LineRow) -> Option<usize> {
         let rank = |row: &LineRow| u8::from(row.novel) * 2 + u8::from(row.risk_label >= 6);
-        let (place, lowest) = self.rows.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank)?;
+        let Self { rows, seen, .. } = self;
+        let (place, lowest) = rows.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank)?;
         if rank(row) > lowest {
             return Some(place);
         }
         if rank(row) < lowest {
             return None;
         }
-        let equals: Vec<usize> = (0..self.rows.len())
-            .filter(|index| self.rows.get(*index).is_some_and(|row| rank(row) == lowest))
-            .collect();
+        let equals: Vec<usize> =
+            (0..rows.len()).filter(|index| rows.get(*index).is_some_and(|row| rank(row) == lowest)).collect();
         // A hash of the running number instead of a random one.
-        let draw = (self.seen.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % self.seen.max(1);
+        let draw = (seen.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % (*seen).max(1);
         equals.get(usize::try_from(draw).unwrap_or(usize::MAX)).copied()
     }
 }

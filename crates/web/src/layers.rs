@@ -8,15 +8,16 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use opentelemetry::{context::FutureExt as _, trace::TraceContextExt as _};
 
 use crate::{
     access::Identity,
     metrics::{RequestLabels, RouteLabels},
     service::Service,
+    trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Longest request id taken over from a client.
 const ID_BYTES: usize = 64;
@@ -33,16 +34,23 @@ pub(crate) async fn observe(
     let route = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+        .map_or_else(|| trace::NO_ROUTE.to_owned(), |path| path.as_str().to_owned());
     let id = request_id(&request);
-    let trace = trace_of(&request);
+    let caller = trace::caller(request.headers());
+    let span = service.tracer.as_ref().map(|tracer| trace::begin(tracer, caller.as_ref(), method, &route));
+    let traced = span.as_ref().map(|span| span.span().span_context().trace_id());
+    let trace = traced.or(caller.map(|caller| caller.trace_id())).map(tracing::field::display);
 
     let admitted = service.access.admit(request.method(), request.uri().path(), request.headers());
     let (mut response, key) = match admitted {
         Ok(identity) => {
             let key = identity.name.clone();
             request.extensions_mut().insert::<Identity>(identity);
-            (next.run(request).await, key)
+            let response = match &span {
+                Some(span) => next.run(request).with_context(span.clone()).await,
+                None => next.run(request).await,
+            };
+            (response, key)
         }
         Err(error) => (error.into_response(), None),
     };
@@ -63,6 +71,9 @@ pub(crate) async fn observe(
 
     let elapsed = began.elapsed();
     let status = response.status().as_u16();
+    if let Some(span) = &span {
+        trace::end(span, status, &id);
+    }
     let metrics = &service.metrics;
     metrics.latency.get_or_create(&RouteLabels { route: route.clone() }).observe(elapsed.as_secs_f64());
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
@@ -107,18 +118,4 @@ fn new_id() -> String {
     static START: LazyLock<i128> = LazyLock::new(|| jiff::Timestamp::now().as_nanosecond());
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("{:x}-{:x}", *START & 0xffff_ffff_ffff, NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// The trace id of a `traceparent` (W3C Trace Context, section 3.2), so that logs can be joined with traces.
-fn trace_of(request: &Request) -> Option<String> {
-    let value = request.headers().get(TRACE_PARENT)?.to_str().ok()?;
-    let mut parts = value.split('-');
-    let (version, trace) = (parts.next()?, parts.next()?);
-    let hexadecimal = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let valid = version.len() == 2
-        && trace.len() == 32
-        && hexadecimal(version)
-        && hexadecimal(trace)
-        && trace.bytes().any(|byte| byte != b'0');
-    valid.then(|| trace.to_owned())
 }

@@ -21,13 +21,14 @@ mod scoring;
 mod server;
 mod service;
 mod tls;
+mod trace;
 pub mod view;
 
 pub use access::{Access, Identity, KEY_COOKIE, Key, Scope};
 pub use alert::{AlertSettings, Alerts, Channel};
 pub use batch::{Batcher, Loaded, Refused};
 pub use body::BodyLimits;
-pub use engine::{CacheFigures, Engine, Masked, ModelInfo, Models, ModelsError, Verdict};
+pub use engine::{CacheFigures, DriftFigures, Engine, Masked, ModelInfo, Models, ModelsError, Verdict};
 pub use error::ApiError;
 pub use server::{ConnectionLimits, Server};
 pub use service::{Parts, Service};

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Mutex, atomic::Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use logrisk_base::{Risk, Tag};
@@ -11,6 +14,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+
+use crate::engine::{CacheFigures, DriftFigures};
 
 /// Seconds: from a cached answer to what a deadline ends.
 const LATENCIES: [f64; 14] =
@@ -36,6 +41,11 @@ struct LineLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RiskLabels {
+    risk: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     version: String,
 }
@@ -49,6 +59,7 @@ pub(crate) struct Metrics {
     pub(crate) latency: Latency,
     lines: Family<LineLabels, Counter>,
     pub(crate) new_patterns: Counter,
+    pub(crate) ingested_lines: Counter,
     pub(crate) unsure_lines: Counter,
     pub(crate) corrections: Counter,
     model: Family<ModelLabels, Gauge>,
@@ -67,6 +78,11 @@ struct ReadAtScrape {
     cache_hits: Counter,
     cache_misses: Counter,
     cache_entries: Gauge,
+    tokens: Counter,
+    unknown_tokens: Counter,
+    judged_risks: Family<RiskLabels, Counter>,
+    trained_risks: Family<RiskLabels, Gauge<f64, AtomicU64>>,
+    drift: Gauge<f64, AtomicU64>,
     patterns: Gauge,
     stream_watchers: Gauge,
     ready: Gauge,
@@ -82,9 +98,8 @@ pub(crate) struct Scrape {
     pub(crate) judged_lines: u64,
     pub(crate) abandoned_lines: u64,
     pub(crate) batches: u64,
-    pub(crate) cache_hits: u64,
-    pub(crate) cache_misses: u64,
-    pub(crate) cache_entries: u64,
+    pub(crate) cache: CacheFigures,
+    pub(crate) drift: DriftFigures,
     pub(crate) patterns: u64,
     pub(crate) stream_watchers: u64,
     pub(crate) ready: bool,
@@ -105,8 +120,9 @@ impl Metrics {
         );
         let lines = Family::default();
         registry.register("lines", "Lines scored, by the risk and tag in force", lines.clone());
-        let (new_patterns, unsure_lines, corrections) =
-            (Counter::default(), Counter::default(), Counter::default());
+        let (ingested_lines, new_patterns) = (Counter::default(), Counter::default());
+        let (unsure_lines, corrections) = (Counter::default(), Counter::default());
+        registry.register("ingested_lines", "Lines that counted towards patterns", ingested_lines.clone());
         registry.register("new_patterns", "Patterns seen for the first time", new_patterns.clone());
         registry.register(
             "unsure_lines",
@@ -135,13 +151,31 @@ impl Metrics {
         counter("batches", "Batches that the model judged", &read.batches);
         counter("cache_hits", "Texts found in the cache of the model in use", &read.cache_hits);
         counter("cache_misses", "Texts not found there", &read.cache_misses);
+        counter("tokens", "Tokens of the texts that the model in use judged", &read.tokens);
+        counter("unknown_tokens", "Those of them that its vocabulary does not have", &read.unknown_tokens);
         counter("alerts_sent", "Alerts delivered", &read.alerts_sent);
         counter("alerts_failed", "Alerts given up or dropped", &read.alerts_failed);
+        registry.register(
+            "judged_risks",
+            "Texts that the model in use judged, each once, by its risk",
+            read.judged_risks.clone(),
+        );
+        registry.register(
+            "trained_risk_ratio",
+            "Share of each risk among the lines that the model in use was calibrated on",
+            read.trained_risks.clone(),
+        );
+        registry.register(
+            "risk_drift_ratio",
+            "Share of judged texts whose risk lies elsewhere than in training; NaN before 100 texts, or if the model does not tell",
+            read.drift.clone(),
+        );
         Self {
             registry,
             requests,
             latency,
             lines,
+            ingested_lines,
             new_patterns,
             unsure_lines,
             corrections,
@@ -176,7 +210,7 @@ impl Metrics {
         for (gauge, value) in [
             (&read.queue_lines, scrape.queue_lines),
             (&read.queue_limit_lines, scrape.queue_limit_lines),
-            (&read.cache_entries, scrape.cache_entries),
+            (&read.cache_entries, scrape.cache.entries),
             (&read.patterns, scrape.patterns),
             (&read.stream_watchers, scrape.stream_watchers),
             (&read.ready, u64::from(scrape.ready)),
@@ -187,13 +221,24 @@ impl Metrics {
             (&read.judged_lines, scrape.judged_lines),
             (&read.abandoned_lines, scrape.abandoned_lines),
             (&read.batches, scrape.batches),
-            (&read.cache_hits, scrape.cache_hits),
-            (&read.cache_misses, scrape.cache_misses),
+            (&read.cache_hits, scrape.cache.hits),
+            (&read.cache_misses, scrape.cache.misses),
+            (&read.tokens, scrape.drift.tokens),
+            (&read.unknown_tokens, scrape.drift.unknown_tokens),
             (&read.alerts_sent, scrape.alerts_sent),
             (&read.alerts_failed, scrape.alerts_failed),
         ] {
             counter.inner().store(value, Ordering::Relaxed);
         }
+        for (risk, count) in (0..).zip(scrape.drift.by_risk) {
+            let judged = read.judged_risks.get_or_create(&RiskLabels { risk });
+            judged.inner().store(count, Ordering::Relaxed);
+        }
+        read.trained_risks.clear();
+        for (risk, share) in (0..).zip(scrape.drift.expected.into_iter().flatten()) {
+            read.trained_risks.get_or_create(&RiskLabels { risk }).set(share);
+        }
+        read.drift.set(scrape.drift.distance().unwrap_or(f64::NAN));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

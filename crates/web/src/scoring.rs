@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use logrisk_base::{Risk, Tag};
 use logrisk_catalogue::{Correction, Sighting};
+use opentelemetry::KeyValue;
 use serde_json::json;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     engine::{Engine, Masked, Verdict},
     error::ApiError,
     service::Service,
+    trace,
     view::{Answer, Details, IngestAnswer, LineRow},
 };
 
@@ -53,11 +55,12 @@ impl Service {
                 verdicts.first().copied().ok_or(Refused::Failed)?
             }
         };
-        let mut answers = self.answers(&loaded, &[line], &[verdict], details);
+        let lines = [line];
+        let mut answers = self.answers(&loaded, &lines, &[verdict], details);
         if details.explain {
-            self.explain(&loaded, &mut answers.1, &mut answers.0).await?;
+            self.within_deadline(self.explain(&loaded, &lines, &mut answers)).await?;
         }
-        answers.0.pop().ok_or_else(|| Refused::Failed.into())
+        answers.pop().ok_or_else(|| Refused::Failed.into())
     }
 
     /// Answers many lines, in order.
@@ -80,16 +83,25 @@ impl Service {
         let missing = missing(&lines, &known);
         let judged = if missing.is_empty() { Vec::new() } else { self.judge(&loaded, &missing).await? };
         let verdicts = fill(known, judged);
-        let (mut answers, mut masked) = self.answers(&loaded, &lines, &verdicts, details);
+        let mut answers = self.answers(&loaded, &lines, &verdicts, details);
         if details.explain {
-            self.explain(&loaded, &mut masked, &mut answers).await?;
+            self.within_deadline(self.explain(&loaded, &lines, &mut answers)).await?;
         }
         Ok(answers)
     }
 
     /// Has texts judged within the deadline.
     async fn judge(&self, loaded: &Loaded, texts: &[Masked]) -> Result<Vec<Verdict>, ApiError> {
-        tokio::time::timeout(self.deadline, self.judge_in_turns(loaded, texts)).await.map_err(|_| {
+        let count = KeyValue::new("logrisk.texts", i64::try_from(texts.len()).unwrap_or(i64::MAX));
+        let judged = trace::inside(self.tracer.as_ref(), "judge", count, self.judge_in_turns(loaded, texts));
+        self.within_deadline(judged).await
+    }
+
+    async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        tokio::time::timeout(self.deadline, work).await.map_err(|_| {
             ApiError::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "deadline_exceeded",
@@ -120,10 +132,10 @@ impl Service {
         lines: &[Line],
         verdicts: &[Verdict],
         details: Details,
-    ) -> (Vec<Answer>, Vec<Masked>) {
+    ) -> Vec<Answer> {
         let now = Timestamp::now();
         let version = loaded.engine.version();
-        let mut risks = [[0; Tag::COUNT]; Risk::COUNT];
+        let (mut risks, mut unsure) = ([[0; Tag::COUNT]; Risk::COUNT], 0);
         let answers = lines
             .iter()
             .zip(verdicts)
@@ -131,40 +143,32 @@ impl Service {
                 let correction = self.catalogue.correction(line.masked.pattern, now);
                 let answer = Answer::new(&line.masked, verdict, correction.as_deref(), version, details);
                 count(&mut risks, answer.risk_label, answer.tag);
+                unsure += u64::from(answer.unsure);
                 self.alert(&line.text, &line.masked, verdict, correction.as_deref());
                 answer
             })
             .collect();
         self.metrics.count_lines(&risks);
-        let masked =
-            if details.explain { lines.iter().map(|line| line.masked.clone()).collect() } else { Vec::new() };
-        (answers, masked)
+        self.metrics.unsure_lines.inc_by(unsure);
+        answers
     }
 
-    /// Adds explanations, except where a person decided.
-    async fn explain(
-        &self,
-        loaded: &Loaded,
-        masked: &mut Vec<Masked>,
-        answers: &mut [Answer],
-    ) -> Result<(), ApiError> {
-        let engine = Arc::clone(&loaded.engine);
-        let texts = std::mem::take(masked);
-        let corrected: Vec<bool> = answers.iter().map(|answer| answer.label_source == "human").collect();
-        let explained = tokio::task::spawn_blocking(move || {
-            texts
-                .iter()
-                .zip(corrected)
-                .map(|(text, corrected)| {
-                    let explained = if corrected { None } else { engine.explain(text) };
-                    let decided_by = if corrected { "human" } else { "model" };
-                    explained.unwrap_or_else(|| json!({"decided_by": decided_by, "masked": &*text.text}))
-                })
-                .collect::<Vec<_>>()
-        });
-        let explained = explained.await.map_err(|_| Refused::Failed)?;
-        for (answer, explanation) in answers.iter_mut().zip(explained) {
-            answer.explanation = Some(explanation);
+    /// Adds explanations; where a person decided there is no word to weigh. One text at a time, and one request at a time:
+    /// explaining a line costs as much as judging twenty, and those who only ask for risks go first. Who leaves stops it.
+    async fn explain(&self, loaded: &Loaded, lines: &[Line], answers: &mut [Answer]) -> Result<(), ApiError> {
+        for (line, answer) in lines.iter().zip(answers) {
+            let masked = line.masked.clone();
+            let explanation = if answer.label_source == "human" {
+                Some(json!({"decided_by": "human", "masked": &*masked.text}))
+            } else {
+                // Never closed, so that this only waits.
+                let _one_at_a_time = self.explaining.acquire().await;
+                let engine = Arc::clone(&loaded.engine);
+                tokio::task::spawn_blocking(move || engine.explain(&masked))
+                    .await
+                    .map_err(|_| Refused::Failed)?
+            };
+            answer.explanation = explanation;
         }
         Ok(())
     }
@@ -234,7 +238,7 @@ impl Service {
     ) {
         let now = Timestamp::now();
         let model_version = loaded.engine.version();
-        let watched = self.hub.watchers() > 0;
+        let listened = self.hub.listens();
         let (mut risks, mut unsure, mut first) = ([[0; Tag::COUNT]; Risk::COUNT], 0, 0);
         answer.records += lines.len();
         let sightings: Vec<Sighting<'_>> = lines
@@ -248,6 +252,8 @@ impl Service {
                 at: now,
                 risk: verdict.risk,
                 score: verdict.score,
+                interval: verdict.interval,
+                unsure: verdict.unsure,
                 tag: verdict.tag,
                 model_version,
             })
@@ -262,23 +268,23 @@ impl Service {
             }
             answer.max_risk = answer.max_risk.max(Some(risk.get()));
             first += usize::from(recorded.first);
-            unsure += u64::from(verdict.unsure);
+            unsure += u64::from(verdict.unsure && correction.is_none());
             count(&mut risks, risk.get(), tag.as_str());
             if !recorded.silenced {
                 self.alert(&line.text, &line.masked, verdict, correction);
             }
-            if watched && !recorded.silenced {
+            if listened && !recorded.silenced {
                 let row = LineRow::new(&line.masked, verdict, recorded, now, source, &line.text);
-                self.hub.line(&row);
-                if recorded.first
-                    && let Ok(json) = serde_json::to_string(&row)
-                {
+                let novel = recorded.first.then(|| serde_json::to_string(&row).ok()).flatten();
+                self.hub.line(row);
+                if let Some(json) = novel {
                     self.hub.event("novel", &json);
                 }
             }
         }
         self.metrics.count_lines(&risks);
         self.metrics.new_patterns.inc_by(first as u64);
+        self.metrics.ingested_lines.inc_by(lines.len() as u64);
         answer.new_patterns += first;
         self.metrics.unsure_lines.inc_by(unsure);
     }

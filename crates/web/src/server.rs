@@ -1,9 +1,20 @@
 //! Connections: accepted, bounded, encrypted, served, and ended in order.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
@@ -93,8 +104,8 @@ impl Server {
                 () = &mut stop => break,
                 Some(accepted) = accepted => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok((stream, address)) => (stream, Peer(address.ip())),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(PAUSE).await;
@@ -109,12 +120,12 @@ impl Server {
                 if let Some(config) = tls {
                     let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
                     match timeout(HANDSHAKE, handshake).await {
-                        Ok(Ok(stream)) => serve(stream, router, &limits, watcher).await,
+                        Ok(Ok(stream)) => serve(stream, peer, router, &limits, watcher).await,
                         Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
                         Err(_) => tracing::debug!("a handshake took too long"),
                     }
                 } else {
-                    serve(stream, router, &limits, watcher).await;
+                    serve(stream, peer, router, &limits, watcher).await;
                 }
                 drop(place);
             });
@@ -131,8 +142,13 @@ impl Server {
     }
 }
 
+/// Where a request comes from; in the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    peer: Peer,
     router: axum::Router,
     limits: &ConnectionLimits,
     watcher: Watcher,
@@ -143,7 +159,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS)
         .max_buf_size(limits.header_bytes);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         // Clients leave and time out all day.
         tracing::debug!(%error, "a connection ended early");

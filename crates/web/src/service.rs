@@ -11,7 +11,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use logrisk_catalogue::{Activation, Catalogue, CatalogueError};
-use tokio::sync::{Mutex, watch};
+use opentelemetry::global::BoxedTracer;
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::{
     access::Access,
@@ -42,12 +43,16 @@ pub struct Parts {
     pub queue_lines: usize,
     /// What bodies may cost.
     pub bodies: BodyLimits,
+    /// Streams that one client may have open: one key, or one address where there are no keys.
+    pub streams_per_client: usize,
     /// How long a request may take once its body is there.
     pub deadline: Duration,
     /// Who may do what.
     pub access: Access,
     /// Where alerts go.
     pub alerts: Option<Alerts>,
+    /// What takes the spans of requests.
+    pub tracer: Option<BoxedTracer>,
 }
 
 /// Everything that handlers share.
@@ -65,7 +70,10 @@ pub struct Service {
     pub(crate) metrics: Metrics,
     pub(crate) access: Access,
     pub(crate) alerts: Option<Alerts>,
+    pub(crate) tracer: Option<BoxedTracer>,
     pub(crate) deadline: Duration,
+    /// Held while a line is explained.
+    pub(crate) explaining: Semaphore,
     ready: AtomicBool,
     draining: watch::Sender<bool>,
 }
@@ -83,12 +91,14 @@ impl Service {
             models: parts.models,
             catalogue: parts.catalogue,
             batcher: Batcher::start(parts.scoring_threads, parts.queue_lines)?,
-            hub: Arc::default(),
+            hub: Arc::new(Hub::new(parts.streams_per_client)),
             bodies: parts.bodies,
             metrics: Metrics::new(),
             access: parts.access,
             alerts: parts.alerts,
+            tracer: parts.tracer,
             deadline: parts.deadline,
+            explaining: Semaphore::new(1),
             ready: AtomicBool::new(false),
             draining: watch::Sender::new(false),
         }))

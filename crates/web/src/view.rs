@@ -24,6 +24,10 @@ fn rounded(number: f32) -> f64 {
     (f64::from(number) * 1000.0).round() / 1000.0
 }
 
+fn numbers((low, high): (Risk, Risk)) -> [u8; 2] {
+    [low.get(), high.get()]
+}
+
 /// The answer for one line.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
@@ -46,7 +50,7 @@ pub struct Answer {
     /// Whether the model should not be trusted on this line.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
-    /// What holds the risk with 80 %: lowest and highest.
+    /// What holds the model's risk with 80 %: lowest and highest. Of a corrected pattern there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<u8>>)]
     pub risk_interval: Option<[u8; 2]>,
@@ -97,10 +101,7 @@ impl Answer {
             model_version: model_version.to_owned(),
             label_source: if correction.is_some() { "human" } else { "model" },
             unsure: verdict.unsure && correction.is_none(),
-            risk_interval: verdict
-                .interval
-                .filter(|_| correction.is_none())
-                .map(|(low, high)| [low.get(), high.get()]),
+            risk_interval: correction.is_none().then(|| numbers(verdict.interval)),
             label: details.label.then(|| tag.as_str()),
             confidence: details.label.then(|| rounded(verdict.confidence)),
             probabilities: details
@@ -150,6 +151,9 @@ pub struct LineRow {
     pub tag: &'static str,
     /// First seen since start.
     pub novel: bool,
+    /// What holds the model's risk with 80 %, unless a person decided.
+    #[schema(value_type = Option<Vec<u8>>)]
+    pub risk_interval: Option<[u8; 2]>,
     /// Whether the model should not be trusted on this line.
     pub unsure: bool,
     /// `model` or `human`.
@@ -191,6 +195,7 @@ impl LineRow {
             level: risk.level_name(),
             tag: correction.and_then(|correction| correction.tag).unwrap_or(verdict.tag).as_str(),
             novel: recorded.novel,
+            risk_interval: correction.is_none().then(|| numbers(verdict.interval)),
             unsure: verdict.unsure && correction.is_none(),
             label_source: if correction.is_some() { "human" } else { "model" },
             count: recorded.count,

@@ -2,11 +2,11 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use logrisk_base::PatternId;
-use logrisk_web::{CacheFigures, Engine, Masked, Verdict};
+use logrisk_base::{PatternId, Risk};
+use logrisk_web::{CacheFigures, DriftFigures, Engine, Masked, Verdict};
 
 use crate::{
     assemble::{Assembler, Block, Take},
@@ -20,16 +20,40 @@ const UNMASKED_BYTES: usize = 2048;
 pub struct PipelineEngine {
     pipeline: Pipeline,
     workers: Mutex<Vec<Worker>>,
+    drift: Mutex<DriftFigures>,
 }
 
 impl PipelineEngine {
-    /// An engine over a pipeline with a cache.
-    pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline, workers: Mutex::default() }
+    /// An engine over a pipeline with a cache. `expected` is the share of each risk in training, if that is known.
+    pub fn new(pipeline: Pipeline, expected: Option<[f64; Risk::COUNT]>) -> Self {
+        let drift = Mutex::new(DriftFigures { expected, ..DriftFigures::default() });
+        Self { pipeline, workers: Mutex::default(), drift }
     }
 
-    fn worker(&self) -> Worker {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    /// Lends a thread's buffers, which are given back afterwards.
+    fn with_worker<T>(&self, work: impl FnOnce(&mut Worker) -> T) -> T {
+        let lent = lock(&self.workers).pop();
+        let mut worker = lent.unwrap_or_default();
+        let done = work(&mut worker);
+        lock(&self.workers).push(worker);
+        done
+    }
+
+    fn count(&self, texts: &[Masked], verdicts: &[Verdict]) {
+        let (tokenizer, mut ids) = (self.pipeline.model.tokenizer(), Vec::new());
+        for masked in texts {
+            // A microsecond, of the hundreds that judging it took.
+            tokenizer.encode_into(&masked.text, self.pipeline.model.limit(), &mut ids);
+        }
+        let unknown = ids.iter().filter(|id| **id == tokenizer.unknown()).count();
+        let mut drift = lock(&self.drift);
+        drift.tokens += ids.len() as u64;
+        drift.unknown_tokens += unknown as u64;
+        for verdict in verdicts {
+            if let Some(count) = drift.by_risk.get_mut(usize::from(verdict.risk.get())) {
+                *count += 1;
+            }
+        }
     }
 }
 
@@ -58,16 +82,17 @@ impl Engine for PipelineEngine {
     }
 
     fn assess(&self, texts: &[Masked]) -> Vec<Verdict> {
-        let mut worker = self.worker();
         let levels: Vec<_> = texts.iter().map(|masked| masked.level).collect();
-        let texts = texts.iter().map(|masked| Box::from(&*masked.text)).collect();
-        let verdicts = self.pipeline.assess(texts, &levels, &mut worker).iter().map(verdict).collect();
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        let owned = texts.iter().map(|masked| Box::from(&*masked.text)).collect();
+        let known = self.with_worker(|worker| self.pipeline.assess(owned, &levels, worker));
+        let verdicts: Vec<_> = known.iter().map(verdict).collect();
+        self.count(texts, &verdicts);
         verdicts
     }
 
-    fn explain(&self, _: &Masked) -> Option<serde_json::Value> {
-        None
+    fn explain(&self, masked: &Masked) -> Option<serde_json::Value> {
+        let why = self.with_worker(|worker| self.pipeline.explain(&masked.text, masked.level, worker))?;
+        serde_json::to_value(why).ok()
     }
 
     fn records(&self, body: &[u8]) -> Result<Vec<String>, String> {
@@ -94,6 +119,15 @@ impl Engine for PipelineEngine {
         let figures = self.pipeline.cache.as_ref().map(|cache| cache.statistics()).unwrap_or_default();
         CacheFigures { hits: figures.hits, misses: figures.misses, entries: figures.entries }
     }
+
+    fn drift(&self) -> DriftFigures {
+        *lock(&self.drift)
+    }
+}
+
+/// What these locks guard is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn verdict(known: &Arc<Known>) -> Verdict {
@@ -103,7 +137,7 @@ fn verdict(known: &Arc<Known>) -> Verdict {
         tag: known.tag,
         confidence: known.assessment.tags.get(known.tag as usize).copied().unwrap_or(0.0),
         probabilities: known.assessment.probabilities,
-        interval: None,
-        unsure: false,
+        interval: known.interval,
+        unsure: known.unsure,
     }
 }

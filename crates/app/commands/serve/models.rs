@@ -4,14 +4,20 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
+use logrisk_base::Risk;
 use logrisk_enrich::redact::{Redactions, Redactor};
 use logrisk_score::archive::{Archive, Manifest};
 use logrisk_web::{Engine, ModelInfo, Models, ModelsError};
+use serde_json::Value;
 
-use super::{super::model::built_in_manifest, engine::PipelineEngine};
-use crate::commands::score::EngineArgs;
+use super::{
+    super::model::{built_in_manifest, open_archive},
+    engine::PipelineEngine,
+};
+use crate::{commands::score::EngineArgs, system};
 
 /// Where `--model` and the models folder point.
 pub struct AppModels {
@@ -77,10 +83,29 @@ impl Models for AppModels {
             let place = found.ok_or_else(|| ModelsError::Unknown(version.to_owned()))?;
             arguments.model = place.path;
         }
-        let redactor = Redactor::new(Redactions::default());
-        let pipeline = arguments
-            .pipeline(Some(redactor), true)
-            .map_err(|error| ModelsError::Broken(format!("{error:#}")))?;
-        Ok(Arc::new(PipelineEngine::new(pipeline)))
+        let broken = |error: anyhow::Error| ModelsError::Broken(format!("{error:#}"));
+        // A thread that ends leaves nothing of what loading needed: four times the model's own memory.
+        let loading = thread::Builder::new().name("load".to_owned()).spawn(move || load(&arguments));
+        let loaded = loading.map_err(|error| broken(error.into()))?.join();
+        system::give_back();
+        let engine =
+            loaded.unwrap_or_else(|_| Err(anyhow::anyhow!("loading the model panicked"))).map_err(broken)?;
+        Ok(Arc::new(engine))
     }
+}
+
+fn load(arguments: &EngineArgs) -> anyhow::Result<PipelineEngine> {
+    let archive = open_archive(arguments.model.as_deref(), arguments.tokenizer.as_deref())?;
+    let expected = risk_shares(&archive.description.figures);
+    let redactor = Redactor::new(Redactions::default());
+    let pipeline = arguments.pipeline_of(archive, Some(redactor), true)?;
+    Ok(PipelineEngine::new(pipeline, expected))
+}
+
+/// The share of each risk among the lines that the model was calibrated on, if its figures say so.
+fn risk_shares(figures: &Value) -> Option<[f64; Risk::COUNT]> {
+    let shares = figures.get("calibration")?.get("risk_shares")?.as_array()?;
+    let shares: Vec<f64> =
+        shares.iter().filter_map(Value::as_f64).filter(|share| (0.0..=1.0).contains(share)).collect();
+    shares.try_into().ok()
 }

@@ -3,26 +3,17 @@
 //! The flags are the one list of settings. A file says the same in YAML; what it says holds where neither a flag nor the
 //! environment does. `config/logrisk.yaml` is a file with every setting at its default.
 
-use std::{
-    fs,
-    net::IpAddr,
-    num::{NonZeroU32, NonZeroUsize},
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+mod file;
 
-use anyhow::Context as _;
-use clap::{ArgMatches, Args, CommandFactory as _, ValueEnum, parser::ValueSource};
+use std::{convert::Infallible, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum};
 use garde::Validate;
 use logrisk_base::Risk;
-use logrisk_score::encoder::Precision;
 use logrisk_web::{Channel, Key, Scope, TlsFiles};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
-use crate::commands::{
-    Cli,
-    score::{EngineArgs, parse_risk},
-};
+use crate::commands::score::{EngineArgs, parse_risk};
 
 /// Serve the API and the page.
 #[derive(Debug, Clone, Args)]
@@ -95,6 +86,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=1_000_000), env = "LOGRISK_QUEUE_LINES")]
     pub queue_lines: u32,
 
+    /// Streams that one client may have open: one key, or one address where there are no keys
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256), env = "LOGRISK_STREAMS_PER_CLIENT")]
+    pub streams_per_client: u32,
+
     /// Connections at once
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536), env = "LOGRISK_CONNECTIONS")]
     pub connections: u32,
@@ -115,8 +110,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL", env = "ALERT_WEBHOOK_URL", hide_env_values = true)]
     pub alert_url: Option<String>,
 
-    /// What receives alerts
-    #[arg(long, value_enum, value_name = "CHANNEL", default_value_t = ChannelName::Webhook, ignore_case = true, env = "ALERT_CHANNEL")]
+    /// What receives alerts: slack, discord, pagerduty or webhook; any other word means webhook
+    #[arg(long, value_name = "CHANNEL", default_value = "webhook", value_parser = channel, env = "ALERT_CHANNEL")]
     pub alert_channel: ChannelName,
 
     /// Lines at or above this risk raise alerts, once per pattern in ten minutes
@@ -126,6 +121,10 @@ pub struct ServeArgs {
     /// PagerDuty's key of the service
     #[arg(long, value_name = "KEY", env = "PAGERDUTY_ROUTING_KEY", hide_env_values = true)]
     pub alert_routing_key: Option<String>,
+
+    /// OpenTelemetry collector that gets a span of each request, as http://collector:4318
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 
     /// What the log says: error, warn, info, debug, or parts as logrisk_web=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "LOGRISK_LOG_LEVEL")]
@@ -148,6 +147,14 @@ pub enum ChannelName {
     #[value(name = "pagerduty")]
     PagerDuty,
     Webhook,
+    /// Another word: the first seed took it for a web hook.
+    #[value(skip)]
+    #[serde(skip)]
+    Unknown,
+}
+
+fn channel(text: &str) -> Result<ChannelName, Infallible> {
+    Ok(ChannelName::from_str(text.trim(), true).unwrap_or(ChannelName::Unknown))
 }
 
 impl From<ChannelName> for Channel {
@@ -156,7 +163,7 @@ impl From<ChannelName> for Channel {
             ChannelName::Slack => Self::Slack,
             ChannelName::Discord => Self::Discord,
             ChannelName::PagerDuty => Self::PagerDuty,
-            ChannelName::Webhook => Self::Webhook,
+            ChannelName::Webhook | ChannelName::Unknown => Self::Webhook,
         }
     }
 }
@@ -255,178 +262,7 @@ fn is_digest(text: &str, _: &()) -> garde::Result {
     digest(text).map(|_| ()).ok_or_else(|| garde::Error::new(remedy))
 }
 
-/// The settings file. Every field may be left out; unknown ones are refused, since a misspelt setting must not go unnoticed.
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    #[garde(dive)]
-    serve: ServeFile,
-    #[garde(dive)]
-    engine: EngineFile,
-    #[garde(dive)]
-    alerts: AlertsFile,
-    #[garde(skip)]
-    log: LogFile,
-}
-
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
-struct ServeFile {
-    #[garde(skip)]
-    host: Option<IpAddr>,
-    #[garde(skip)]
-    port: Option<u16>,
-    #[garde(skip)]
-    data_dir: Option<PathBuf>,
-    #[garde(skip)]
-    tls: Option<TlsFile>,
-    #[garde(dive)]
-    keys: Option<Vec<KeySetting>>,
-    #[garde(skip)]
-    allowed_origins: Option<Vec<String>>,
-    #[garde(range(min = 1, max = 1024))]
-    body_mebibytes: Option<u32>,
-    #[garde(range(min = 1, max = 16384))]
-    bodies_mebibytes: Option<u32>,
-    #[garde(range(min = 1, max = 1_000_000))]
-    queue_lines: Option<u32>,
-    #[garde(range(min = 1, max = 65_536))]
-    connections: Option<u32>,
-    #[garde(range(min = 1, max = 3600))]
-    header_timeout_secs: Option<u32>,
-    #[garde(range(min = 1, max = 3600))]
-    request_timeout_secs: Option<u32>,
-    #[garde(range(min = 0, max = 3600))]
-    grace_secs: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsFile {
-    certificate: PathBuf,
-    key: PathBuf,
-    client_authority: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
-struct EngineFile {
-    #[garde(skip)]
-    model: Option<PathBuf>,
-    #[garde(skip)]
-    rules: Option<PathBuf>,
-    #[garde(skip)]
-    threads: Option<NonZeroUsize>,
-    #[garde(skip)]
-    #[serde(deserialize_with = "precision")]
-    precision: Option<Precision>,
-    #[garde(range(min = 8, max = 512))]
-    max_tokens: Option<u16>,
-}
-
-fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Precision>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(de::Error::custom)
-}
-
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
-struct AlertsFile {
-    #[garde(skip)]
-    url: Option<String>,
-    #[garde(skip)]
-    channel: Option<ChannelName>,
-    #[garde(range(min = 0, max = 10))]
-    min_risk: Option<u8>,
-    #[garde(skip)]
-    routing_key: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LogFile {
-    level: Option<String>,
-    format: Option<LogFormat>,
-}
-
 impl ServeArgs {
-    /// Takes from the file what neither flags nor the environment said.
-    ///
-    /// # Errors
-    /// A file that cannot be read, with line and column of what is wrong in it.
-    pub fn with_file(self) -> anyhow::Result<Self> {
-        let Some(path) = self.config.clone() else { return Ok(self) };
-        // The arguments again, this time with where each came from.
-        let matches = Cli::command().get_matches();
-        let given = matches.subcommand_matches("serve");
-        self.over(read(&path)?, given)
-    }
-
-    /// The settings of a file alone, for `logrisk check`.
-    ///
-    /// # Errors
-    /// As [`Self::with_file`].
-    pub fn of_file(path: &Path) -> anyhow::Result<Self> {
-        #[derive(clap::Parser)]
-        struct Defaults {
-            #[command(flatten)]
-            serve: ServeArgs,
-        }
-        let defaults = <Defaults as clap::Parser>::try_parse_from(["serve"])?.serve;
-        defaults.over(read(path)?, None)
-    }
-
-    fn over(mut self, file: File, given: Option<&ArgMatches>) -> anyhow::Result<Self> {
-        let given = |name: &str| {
-            let source = given.and_then(|given| given.value_source(name));
-            matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
-        };
-        /// Plain fields take the file's value, optional ones become it.
-        macro_rules! take {
-            ($section:expr => $($field:ident $(=> $own:ident)?),* $(,)?) => {
-                $(take!(@one $section, $field $(, $own)?);)*
-            };
-            (@one $section:expr, $field:ident) => { take!(@one $section, $field, $field); };
-            (@one $section:expr, $field:ident, $own:ident) => {
-                if let Some(value) = $section.$field && !given(stringify!($own)) {
-                    self.$own = value.into();
-                }
-            };
-        }
-        let File { serve, engine, alerts, log } = file;
-        take!(serve => host, port, data_dir, keys, allowed_origins, body_mebibytes, bodies_mebibytes, queue_lines,
-            connections, header_timeout_secs, request_timeout_secs, grace_secs);
-        take!(alerts => url => alert_url, channel => alert_channel, routing_key => alert_routing_key);
-        take!(log => level => log_level, format => log_format);
-        if let Some(tls) = serve.tls
-            && !given("tls_certificate")
-        {
-            self.tls_certificate = Some(tls.certificate);
-            self.tls_key = Some(tls.key);
-            self.tls_client_authority = self.tls_client_authority.or(tls.client_authority);
-        }
-        if let Some(risk) = alerts.min_risk
-            && !given("alert_min_risk")
-        {
-            self.alert_min_risk = Risk::new(risk)?;
-        }
-        let own = &mut self.engine;
-        own.model = own.model.take().or(engine.model);
-        own.rules = own.rules.take().or(engine.rules);
-        own.threads = own.threads.or(engine.threads);
-        if let Some(precision) = engine.precision
-            && !given("precision")
-        {
-            own.precision = precision;
-        }
-        if let Some(tokens) = engine.max_tokens
-            && !given("max_tokens")
-        {
-            own.max_tokens = tokens;
-        }
-        Ok(self)
-    }
-
     /// The TLS files, if there are any.
     pub fn tls(&self) -> Option<TlsFiles> {
         Some(TlsFiles {
@@ -440,69 +276,16 @@ impl ServeArgs {
     pub fn alert_url(&self) -> Option<&str> {
         self.alert_url.as_deref().map(str::trim).filter(|url| !url.is_empty())
     }
-}
 
-fn read(path: &Path) -> anyhow::Result<File> {
-    let name = path.display();
-    let yaml = fs::read_to_string(path).with_context(|| format!("could not read settings {name}"))?;
-    parse(&yaml).map_err(|(place, reason)| anyhow::anyhow!("settings {name}{place}: {reason}"))
-}
-
-/// Where and what: `:3:9` and a sentence.
-fn parse(yaml: &str) -> Result<File, (String, String)> {
-    if yaml.trim().is_empty() {
-        return Ok(File::default());
+    /// The address of the collector; an empty one is none.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        self.otlp_endpoint.as_deref().map(str::trim).filter(|url| !url.is_empty())
     }
-    // No snippet: a neighbour of the wrong line may be a secret.
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options_valid(yaml, options).map_err(|error| {
-        let message = error.to_string();
-        let place = error
-            .location()
-            .map(|location| format!(":{}:{}", location.line(), location.column()))
-            .unwrap_or_default();
-        let first = message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let end = first.find(" at line ").filter(|_| !place.is_empty()).unwrap_or(first.len());
-        (place, first.get(..end).unwrap_or(first).trim_start_matches("error: ").to_owned())
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The place of the error, and words that its sentence must have.
-    fn refuses(yaml: &str, place: &str, words: &[&str]) {
-        let (found, reason) = parse(yaml).unwrap_err();
-        assert_eq!(found, place, "{reason}");
-        for word in words {
-            assert!(reason.contains(word), "{reason:?} does not tell {word:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_pointed_at() {
-        refuses("serve:\n  prot: 8000\n", ":2:3", &["prot"]);
-        refuses("serve:\n  port: many\n", ":2:9", &[]);
-        refuses("serve:\n  port: 70000\n", ":2:9", &[]);
-        refuses("serve:\n  grace_secs: 10\n  body_mebibytes: 0\n", ":3:19", &["body_mebibytes"]);
-        refuses("alerts:\n  min_risk: 11\n", ":2:13", &["min_risk"]);
-        refuses(
-            "serve:\n  keys:\n    - name: ops\n      scopes: [read]\n      sha256: abc\n",
-            ":5:15",
-            &["sha256sum"],
-        );
-        refuses("serve: [\n", ":1:8", &[]);
-    }
-
-    #[test]
-    fn the_shipped_file_says_the_defaults() {
-        let file = ServeArgs::of_file(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/logrisk.yaml")))
-            .unwrap();
-        let empty = tempfile::NamedTempFile::new().unwrap();
-        let defaults = ServeArgs::of_file(empty.path()).unwrap();
-        assert_eq!(format!("{file:?}"), format!("{defaults:?}"));
-    }
 
     #[test]
     fn keys_are_read_from_one_line() {

@@ -10,6 +10,8 @@ fn sighting<'a>(masked: &'a str, risk: u8, second: i64) -> Sighting<'a> {
         at: Timestamp::from_second(second).unwrap(),
         risk: Risk::new(risk).unwrap(),
         score: f32::from(risk),
+        interval: (Risk::new(risk).unwrap(), Risk::new(risk).unwrap()),
+        unsure: false,
         tag: Tag::Info,
         model_version: "1",
     }
@@ -115,12 +117,17 @@ fn what_is_flushed_is_there_at_the_next_start_and_no_longer_novel() {
 
 #[test]
 fn a_flood_of_patterns_is_bounded_and_keeps_what_is_risky() {
+    const CAPACITY: usize = 1000;
     let catalogue = Catalogue::in_memory();
+    lock(&catalogue.inner).capacity = CAPACITY;
     catalogue.record(&[sighting("disk full", 8, 1)]);
-    for number in 0..PATTERNS + 10 {
+    for number in 0..3 * CAPACITY {
         let masked = format!("noise {number}");
-        catalogue.record(&[sighting(&masked, 2, 2)]);
+        catalogue.record(&[sighting(&masked, 2, number as i64)]);
+        assert!(catalogue.len() <= CAPACITY);
     }
-    assert!(catalogue.len() <= PATTERNS);
-    assert!(catalogue.pattern(PatternId::of("disk full")).is_some());
+    assert!(catalogue.len() > CAPACITY - CAPACITY / THROWN_OUT);
+    for (masked, kept) in [("disk full", true), ("noise 0", false), ("noise 2999", true)] {
+        assert_eq!(catalogue.pattern(PatternId::of(masked)).is_some(), kept, "{masked}");
+    }
 }

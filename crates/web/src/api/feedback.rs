@@ -14,7 +14,7 @@ use logrisk_catalogue::{Correction, NewCorrection};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::blocking;
+use super::{blocking, document::optional_tag};
 use crate::{
     access::Identity,
     body::{Fields, Kind, json},
@@ -32,18 +32,18 @@ pub(crate) struct FeedbackRequest {
     /// A line; its pattern is corrected.
     log: Option<String>,
     /// The pattern, instead of a line.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{16}$")]
     pattern_id: Option<PatternId>,
     /// The risk that its lines have.
     #[schema(value_type = u8, minimum = 0, maximum = 10)]
     risk_label: Risk,
     /// The tag that its lines have, if the model's is wrong too.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = optional_tag, required = false)]
     tag: Option<Tag>,
     /// Why.
     comment: Option<String>,
     /// When the correction ends by itself.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
 }
 

@@ -1,6 +1,6 @@
 //! `GET /patterns` and what can be done with one; `GET /series`.
 
-use std::sync::Arc;
+use std::{fmt::Display, ops::RangeInclusive, sync::Arc};
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use logrisk_catalogue::{Pattern, PatternQuery, Sort, State as Part};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
-use super::blocking;
+use super::{blocking, document::tag};
 use crate::{
     body::{Fields, Kind, json},
     error::{ApiError, ErrorBody, ValidationBody},
@@ -25,6 +25,10 @@ use crate::{
 /// Patterns of a page unless asked otherwise, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 500;
+/// The furthest that can be skipped: ten times the patterns that are kept.
+const LARGEST_OFFSET: usize = 1_000_000;
+/// Seconds of a year.
+const LONGEST_WINDOW: u32 = 31_536_000;
 
 /// Query parameters whose errors are told as FastAPI tells them.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -51,30 +55,35 @@ pub(crate) struct ListParameters {
     #[param(minimum = 0, maximum = 10)]
     max_risk: Option<u8>,
     /// DEBUG, INFO, WARN, ERROR or EXCEPTION.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = tag, required = false)]
     tag: Option<Tag>,
     /// Only patterns whose text or newest line contains this.
     q: Option<String>,
     /// Only patterns of this source.
     source: Option<String>,
     /// Only patterns seen in the last so many seconds.
+    #[param(maximum = 31_536_000)]
     window: Option<u32>,
     /// Which part of the catalogue.
     #[serde(default)]
+    #[param(inline)]
     state: StateName,
     /// Only patterns first seen since start: the same as `state=new`.
     #[serde(default)]
     novel: bool,
     /// The order.
     #[serde(default)]
+    #[param(inline)]
     sort: SortName,
     /// The order turned round.
     #[serde(default)]
     ascending: bool,
     /// Patterns to skip.
     #[serde(default)]
+    #[param(maximum = 1_000_000)]
     offset: usize,
-    /// Patterns to return, at most 500.
+    /// Patterns to return.
+    #[param(default = 50, maximum = 500)]
     limit: Option<usize>,
 }
 
@@ -101,6 +110,9 @@ enum SortName {
 
 impl ListParameters {
     fn query(self, now: Timestamp) -> Result<PatternQuery, ApiError> {
+        within("window", self.window.unwrap_or(0), 0..=LONGEST_WINDOW)?;
+        within("offset", self.offset, 0..=LARGEST_OFFSET)?;
+        within("limit", self.limit.unwrap_or(0), 0..=LARGEST_PAGE)?;
         Ok(PatternQuery {
             min_risk: risk("min_risk", self.min_risk)?,
             max_risk: risk("max_risk", self.max_risk)?,
@@ -126,9 +138,18 @@ impl ListParameters {
             },
             ascending: self.ascending,
             offset: self.offset,
-            limit: self.limit.unwrap_or(PAGE).min(LARGEST_PAGE),
+            limit: self.limit.unwrap_or(PAGE),
         })
     }
+}
+
+/// A number in a query that must lie in a range.
+fn within<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T>) -> Result<(), ApiError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let message = format!("Input should be from {} to {}", range.start(), range.end());
+    Err(ApiError::field(vec!["query".into(), name.into()], "value_error", message))
 }
 
 /// A risk in a query.
@@ -200,7 +221,7 @@ pub(crate) async fn acknowledge(
     body: Body,
 ) -> Result<Json<PatternRow>, ApiError> {
     let body = service.bodies.read(&headers, body).await?;
-    let request = if body.bytes.is_empty() {
+    let request = if is_nothing(&body.bytes) {
         AcknowledgeRequest { acknowledged: true }
     } else {
         json(&headers, &body.bytes)?
@@ -218,7 +239,7 @@ pub(crate) async fn acknowledge(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(crate) struct SilenceRequest {
     /// Until when; absent for a hundred years.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// False shows the pattern again.
     #[serde(default = "yes")]
@@ -247,7 +268,7 @@ pub(crate) async fn silence(
     body: Body,
 ) -> Result<Json<PatternRow>, ApiError> {
     let body = service.bodies.read(&headers, body).await?;
-    let request = if body.bytes.is_empty() {
+    let request = if is_nothing(&body.bytes) {
         SilenceRequest { until: None, silenced: true }
     } else {
         json(&headers, &body.bytes)?
@@ -260,6 +281,11 @@ pub(crate) async fn silence(
         finish(&service, &id, changed, now)
     })
     .await
+}
+
+/// A body that may be left out may be null, too.
+fn is_nothing(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
 }
 
 /// On disk before it is answered.
@@ -313,8 +339,11 @@ const fn ninety() -> usize {
 pub(crate) async fn series(
     State(service): State<Arc<Service>>,
     Query(parameters): Query<SeriesParameters>,
-) -> Json<SeriesView> {
-    Json(service.series(parameters.seconds.clamp(10, 86_400), parameters.buckets))
+) -> Result<Json<SeriesView>, ApiError> {
+    let SeriesParameters { seconds, buckets } = parameters;
+    within("seconds", seconds, 10..=86_400)?;
+    within("buckets", buckets, 1..=1000)?;
+    Ok(Json(service.series(seconds, buckets)))
 }
 
 impl Service {

@@ -80,7 +80,8 @@ pub(crate) async fn metrics(State(service): State<Arc<Service>>) -> Response {
 
 impl Service {
     fn scrape(&self) -> Scrape {
-        let cache = self.loaded().map(|loaded| loaded.engine.cache()).unwrap_or_default();
+        let loaded = self.loaded();
+        let engine = loaded.as_ref().map(|loaded| &*loaded.engine);
         let figures = self.batcher.figures();
         let (alerts_sent, alerts_failed) = self.alert_figures();
         Scrape {
@@ -89,9 +90,8 @@ impl Service {
             judged_lines: figures.judged.load(Ordering::Relaxed),
             abandoned_lines: figures.abandoned.load(Ordering::Relaxed),
             batches: figures.batches.load(Ordering::Relaxed),
-            cache_hits: cache.hits,
-            cache_misses: cache.misses,
-            cache_entries: cache.entries,
+            cache: engine.map(|engine| engine.cache()).unwrap_or_default(),
+            drift: engine.map(|engine| engine.drift()).unwrap_or_default(),
             patterns: self.catalogue.len() as u64,
             stream_watchers: self.hub.watchers() as u64,
             ready: self.is_ready(),

@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -19,10 +20,15 @@ use tokio::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::patterns::{Query, risk};
+use super::{
+    document::tag,
+    patterns::{Query, risk},
+};
 use crate::{
+    access::Identity,
     error::{ApiError, ErrorBody, ValidationBody},
-    hub::{Filter, Watcher},
+    hub::{Begin, Filter, Watcher},
+    server::Peer,
     service::Service,
     view::RowsEvent,
 };
@@ -46,7 +52,7 @@ pub(crate) struct StreamParameters {
     #[param(minimum = 0, maximum = 10)]
     max_risk: Option<u8>,
     /// Only this tag.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = tag, required = false)]
     tag: Option<Tag>,
     /// Only lines that contain this.
     q: Option<String>,
@@ -57,6 +63,7 @@ pub(crate) struct StreamParameters {
     novel: bool,
     /// `tail` has a row for each line, `ranked` one for each pattern.
     #[serde(default)]
+    #[param(inline)]
     view: View,
 }
 
@@ -71,9 +78,11 @@ enum View {
 /// Watch lines as they are scored
 ///
 /// Events: `rows` (at most 50 rows four times a second, with the true number of lines), `totals` (once a second),
-/// `novel` (the first line of a pattern), `corrected`, `model`, and `bye` when the server is about to end.
+/// `novel` (the first line of a pattern), `corrected`, `model`, and `bye` when the server is about to end. Who comes back with
+/// `Last-Event-ID`, as browsers do by themselves, gets `resumed` and then what it missed.
 #[utoipa::path(
-    get, path = "/stream", tag = "patterns", params(StreamParameters),
+    get, path = "/stream", tag = "patterns",
+    params(StreamParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
     responses(
         (status = 200, body = RowsEvent, content_type = "text/event-stream"),
         (status = 422, body = ValidationBody), (status = 429, body = ErrorBody),
@@ -82,6 +91,9 @@ enum View {
 pub(crate) async fn stream(
     State(service): State<Arc<Service>>,
     Query(parameters): Query<StreamParameters>,
+    Extension(identity): Extension<Identity>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let filter = Filter {
         min_risk: risk("min_risk", parameters.min_risk)?,
@@ -92,11 +104,15 @@ pub(crate) async fn stream(
         novel: parameters.novel,
         ranked: parameters.view == View::Ranked,
     };
-    let watcher = service.hub.watch(filter).ok_or_else(|| {
-        ApiError::busy("streams_full", "too many streams are open; close one", Duration::from_secs(5))
+    // Everybody behind a proxy has one address, but each key its own name.
+    let client = identity.name.map_or_else(|| peer.to_string(), |name| name.to_string());
+    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let (watcher, begin) = service.hub.watch(filter, &client, after).ok_or_else(|| {
+        let detail = "too many streams are open, or too many of yours; close one";
+        ApiError::busy("streams_full", detail, Duration::from_secs(5))
     })?;
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    let mut response = Sse::new(events(service, watcher)).keep_alive(keep_alive).into_response();
+    let mut response = Sse::new(events(service, watcher, &begin)).keep_alive(keep_alive).into_response();
     // Proxies must hand on each event at once.
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -115,9 +131,21 @@ struct Channel {
     ended: bool,
 }
 
-fn events(service: Arc<Service>, watcher: Arc<Watcher>) -> impl Stream<Item = Result<Event, Infallible>> {
+fn events(
+    service: Arc<Service>,
+    watcher: Arc<Watcher>,
+    begin: &Begin,
+) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Something at once, so that the browser knows that it is connected.
+    let mut ready = VecDeque::from([Event::default().retry(RETRY).comment("connected")]);
+    let resumed = match begin {
+        Begin::Now => None,
+        Begin::Complete => Some("{\"complete\":true}"),
+        Begin::Incomplete => Some("{\"complete\":false}"),
+    };
+    ready.extend(resumed.map(|json| Event::default().event("resumed").data(json)));
     let channel = Channel {
         draining: service.draining(),
         lines: service.totals().lines,
@@ -125,8 +153,7 @@ fn events(service: Arc<Service>, watcher: Arc<Watcher>) -> impl Stream<Item = Re
         watcher,
         tick,
         ticks: 0,
-        // Something at once, so that the browser knows that it is connected.
-        ready: VecDeque::from([Event::default().retry(RETRY).comment("connected")]),
+        ready,
         ended: false,
     };
     stream::unfold(channel, |mut channel| async move {
@@ -150,32 +177,28 @@ impl Channel {
             _ = self.draining.wait_for(|draining| *draining) => true,
         };
         let news = self.watcher.take();
-        for (name, json) in news.events {
-            self.push(name, json);
-        }
+        let mut events = news.events;
         if news.seen > 0 {
             let rows = RowsEvent { rows: news.rows, seen: news.seen, shown: news.shown };
-            if let Ok(json) = serde_json::to_string(&rows) {
-                self.push("rows", json);
-            }
+            events.extend(serde_json::to_string(&rows).ok().map(|json| ("rows", json)));
         }
         if self.ticks.is_multiple_of(TICKS_PER_TOTALS) {
             let mut totals = self.service.totals();
             totals.lines_per_second = totals.lines - self.lines;
             self.lines = totals.lines;
-            if let Ok(json) = serde_json::to_string(&totals) {
-                self.push("totals", json);
-            }
+            events.extend(serde_json::to_string(&totals).ok().map(|json| ("totals", json)));
         }
         self.ticks = self.ticks.wrapping_add(1);
         if ending {
-            self.push("bye", "{\"reason\":\"the server is about to end\"}".to_owned());
+            events.push(("bye", "{\"reason\":\"the server is about to end\"}".to_owned()));
             self.ended = true;
         }
-    }
-
-    fn push(&mut self, name: &'static str, json: String) {
-        let id = self.service.hub.next_id().to_string();
-        self.ready.push_back(Event::default().event(name).id(id).data(json));
+        let last = events.len().saturating_sub(1);
+        for (place, (name, json)) in events.into_iter().enumerate() {
+            let event = Event::default().event(name).data(json);
+            // The last one says what was told up to here: who was cut off before it hears all of them again.
+            let event = if place == last { event.id(self.service.hub.id(news.number)) } else { event };
+            self.ready.push_back(event);
+        }
     }
 }

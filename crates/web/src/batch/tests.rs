@@ -3,7 +3,7 @@ use std::{borrow::Cow, sync::atomic::AtomicUsize};
 use logrisk_base::{PatternId, Risk, Tag};
 
 use super::*;
-use crate::engine::CacheFigures;
+use crate::engine::{CacheFigures, DriftFigures};
 
 /// Judges by the text's length, counts what it is asked, and waits at a gate.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Engine for Slow {
                 tag: Tag::Info,
                 confidence: 1.0,
                 probabilities: [0.0; 11],
-                interval: None,
+                interval: (Risk::MIN, Risk::MAX),
                 unsure: false,
             })
             .collect()
@@ -50,6 +50,9 @@ impl Engine for Slow {
     }
     fn cache(&self) -> CacheFigures {
         CacheFigures::default()
+    }
+    fn drift(&self) -> DriftFigures {
+        DriftFigures::default()
     }
 }
 

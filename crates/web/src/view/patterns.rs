@@ -6,7 +6,7 @@ use logrisk_catalogue::{Bucket, Correction, Pattern, Sample};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::rounded;
+use super::{numbers, rounded};
 
 /// Sparkline buckets, and the seconds that they span.
 const HISTORY: (u32, usize) = (960, 32);
@@ -31,6 +31,11 @@ pub struct PatternRow {
     pub label_source: &'static str,
     /// The model's risk, whatever people said.
     pub model_risk: u8,
+    /// What holds the model's risk with 80 %: lowest and highest.
+    #[schema(value_type = Vec<u8>)]
+    pub model_interval: [u8; 2],
+    /// Whether the model should not be trusted on it; never for a corrected pattern.
+    pub unsure: bool,
     /// The model that judged it last.
     pub model_version: String,
     /// First seen since start.
@@ -82,6 +87,8 @@ impl PatternRow {
             tag: correction.and_then(|correction| correction.tag).unwrap_or(pattern.tag).as_str(),
             label_source: if correction.is_some() { "human" } else { "model" },
             model_risk: pattern.risk.get(),
+            model_interval: numbers(pattern.interval),
+            unsure: pattern.unsure && correction.is_none(),
             model_version: pattern.model_version.clone(),
             novel: pattern.novel,
             count: pattern.count,
