@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod learning;
+mod page;
 mod reference;
 mod score;
 mod serve;

@@ -169,6 +169,7 @@ impl Catalogue {
                 (correction.risk, f32::from(correction.risk.get()))
             })
         };
+        let lines = matching.iter().map(|(pattern, _)| pattern.count).sum();
         matching.sort_unstable_by(|left, right| {
             let order = match query.sort {
                 Sort::Risk => {
@@ -184,6 +185,7 @@ impl Catalogue {
         });
         Page {
             total: matching.len(),
+            lines,
             patterns: matching
                 .into_iter()
                 .skip(query.offset)
@@ -301,6 +303,36 @@ impl Catalogue {
     pub fn totals(&self) -> (u64, u64) {
         let inner = lock(&self.inner);
         (inner.lines, inner.new_patterns)
+    }
+
+    /// Lines of each source over all patterns that are known.
+    #[must_use]
+    pub fn sources(&self) -> HashMap<String, u64> {
+        let inner = lock(&self.inner);
+        let mut sources = HashMap::new();
+        for (source, count) in inner.patterns.values().flat_map(|pattern| &pattern.sources) {
+            if let Some(sum) = sources.get_mut(source) {
+                *sum += count;
+            } else {
+                sources.insert(source.clone(), *count);
+            }
+        }
+        sources
+    }
+
+    /// How many patterns people said they saw, since a time.
+    #[must_use]
+    pub fn acknowledged_since(&self, since: Timestamp) -> u64 {
+        let inner = lock(&self.inner);
+        let seen =
+            inner.patterns.values().filter(|pattern| pattern.acknowledged.is_some_and(|at| at >= since));
+        seen.count() as u64
+    }
+
+    /// When the newest pattern was first seen.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        lock(&self.inner).patterns.values().map(|pattern| pattern.first_seen).max()
     }
 
     /// Patterns known.

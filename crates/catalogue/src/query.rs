@@ -20,6 +20,8 @@ pub struct PatternQuery {
     pub source: Option<String>,
     /// Only those last seen at or after this time.
     pub since: Option<Timestamp>,
+    /// Only those first seen at or before this time.
+    pub until: Option<Timestamp>,
     /// Which part of the catalogue.
     pub state: State,
     /// The order.
@@ -69,6 +71,8 @@ pub struct Page {
     pub patterns: Vec<(Pattern, Option<std::sync::Arc<Correction>>)>,
     /// How many match in all.
     pub total: usize,
+    /// Lines so far of all that match.
+    pub lines: u64,
 }
 
 impl PatternQuery {
@@ -91,6 +95,7 @@ impl PatternQuery {
             && self.max_risk.is_none_or(|maximum| risk <= maximum)
             && self.tag.is_none_or(|wanted| wanted == tag)
             && self.since.is_none_or(|since| pattern.last_seen >= since)
+            && self.until.is_none_or(|until| pattern.first_seen <= until)
             && self
                 .source
                 .as_ref()

@@ -23,6 +23,7 @@ mod service;
 mod tls;
 mod trace;
 pub mod view;
+mod why;
 
 pub use access::{Access, Identity, KEY_COOKIE, Key, Scope};
 pub use alert::{AlertSettings, Alerts, Channel};

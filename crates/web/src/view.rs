@@ -168,6 +168,8 @@ pub struct LineRow {
     pub time: Timestamp,
     /// Where it came from.
     pub source: String,
+    /// The text that all lines of the pattern share.
+    pub masked: String,
     /// The line, at most 2,000 characters.
     pub text: String,
 }
@@ -202,6 +204,7 @@ impl LineRow {
             first_seen: recorded.first_seen,
             time,
             source: source.to_owned(),
+            masked: masked.text.to_string(),
             text: text.chars().take(Self::CHARACTERS).collect(),
         }
     }

@@ -55,7 +55,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .layer(middleware::from_fn_with_state(service, layers::observe))
 }
 
-async fn unknown_path() -> Response {
+/// What is told of every path that is not there.
+pub(crate) async fn unknown_path() -> Response {
     ApiError::not_found("there is nothing at this path; GET /docs lists what there is").into_response()
 }
 

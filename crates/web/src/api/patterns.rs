@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use logrisk_base::{PatternId, Risk, Tag};
-use logrisk_catalogue::{Pattern, PatternQuery, Sort, State as Part};
+use logrisk_catalogue::{Page, Pattern, PatternQuery, Sort, State as Part};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
@@ -122,6 +122,7 @@ impl ListParameters {
             since: self
                 .window
                 .and_then(|window| now.checked_sub(SignedDuration::from_secs(i64::from(window))).ok()),
+            until: None,
             state: match self.state {
                 _ if self.novel => Part::New,
                 StateName::All => Part::All,
@@ -174,18 +175,36 @@ pub(crate) async fn list(
     blocking(move || Ok(Json(service.pattern_page(&query, now)))).await
 }
 
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DetailParameters {
+    /// Also answer why it has its risk: what decided, and what each word adds.
+    #[serde(default)]
+    explain: bool,
+}
+
 /// Show a pattern
 #[utoipa::path(
     get, path = "/patterns/{id}", tag = "patterns",
-    params(("id" = String, Path, description = "The pattern's id, 16 hexadecimal digits")),
-    responses((status = 200, body = PatternDetail), (status = 404, body = ErrorBody))
+    params(("id" = String, Path, description = "The pattern's id, 16 hexadecimal digits"), DetailParameters),
+    responses(
+        (status = 200, body = PatternDetail), (status = 404, body = ErrorBody),
+        (status = 422, body = ValidationBody), (status = 503, body = ErrorBody)
+    )
 )]
 pub(crate) async fn detail(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
+    Query(parameters): Query<DetailParameters>,
 ) -> Result<Json<PatternDetail>, ApiError> {
-    let detail = pattern_id(&id).ok().and_then(|id| service.pattern_detail(id, Timestamp::now()));
-    detail.map(Json).ok_or_else(|| no_pattern(&id))
+    let found = pattern_id(&id).ok().and_then(|id| service.pattern_detail(id, Timestamp::now()));
+    let mut detail = found.ok_or_else(|| no_pattern(&id))?;
+    if parameters.explain {
+        let row = &detail.pattern;
+        let masked = service.read_again(row.pattern_id, &row.masked, row.sample.as_deref());
+        detail.explanation = service.why(masked).await?.1;
+    }
+    Ok(Json(detail))
 }
 
 /// Take back instead of doing.
@@ -350,14 +369,16 @@ impl Service {
     /// A page of patterns, for the API and the page.
     pub(crate) fn pattern_page(&self, query: &PatternQuery, now: Timestamp) -> PatternPage {
         let page = self.catalogue.patterns(query, now);
-        let patterns: Vec<_> = page
-            .patterns
-            .iter()
-            .map(|(pattern, correction)| PatternRow::new(pattern, correction.as_deref(), now))
-            .collect();
+        let patterns = self.pattern_rows(&page, now);
         let end = query.offset.saturating_add(patterns.len());
         let next_offset = (end < page.total && !patterns.is_empty()).then_some(end);
         PatternPage { patterns, total: page.total, next_offset }
+    }
+
+    /// The rows of found patterns.
+    pub(crate) fn pattern_rows(&self, page: &Page, now: Timestamp) -> Vec<PatternRow> {
+        let rows = page.patterns.iter();
+        rows.map(|(pattern, correction)| PatternRow::new(pattern, correction.as_deref(), now)).collect()
     }
 
     /// Everything about a pattern, for the API and the page.
@@ -367,6 +388,7 @@ impl Service {
         let corrections = self.catalogue.corrections();
         Some(PatternDetail {
             pattern: PatternRow::new(&pattern, correction.as_deref(), now),
+            explanation: None,
             samples: pattern.samples.iter().map(SampleView::from).collect(),
             corrections: corrections
                 .iter()

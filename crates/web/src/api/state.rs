@@ -79,7 +79,8 @@ pub(crate) async fn metrics(State(service): State<Arc<Service>>) -> Response {
 }
 
 impl Service {
-    fn scrape(&self) -> Scrape {
+    /// The numbers of now that others count.
+    pub(crate) fn scrape(&self) -> Scrape {
         let loaded = self.loaded();
         let engine = loaded.as_ref().map(|loaded| &*loaded.engine);
         let figures = self.batcher.figures();

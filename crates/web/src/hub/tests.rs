@@ -18,6 +18,7 @@ fn row(text: &str, risk: u8, novel: bool) -> LineRow {
         first_seen: Timestamp::UNIX_EPOCH,
         time: Timestamp::UNIX_EPOCH,
         source: "test".to_owned(),
+        masked: text.to_owned(),
         text: text.to_owned(),
     }
 }

@@ -125,6 +125,10 @@ pub struct PatternDetail {
     /// What lists tell.
     #[serde(flatten)]
     pub pattern: PatternRow,
+    /// Why it has its risk, if asked for, as `/predict` says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub explanation: Option<serde_json::Value>,
     /// Some lines, oldest first.
     pub samples: Vec<SampleView>,
     /// All corrections of the pattern, the newest first.
