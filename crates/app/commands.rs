@@ -13,6 +13,7 @@ pub mod model;
 mod model_list;
 pub mod predict;
 pub mod rules;
+pub mod run;
 pub mod score;
 pub mod serve;
 pub mod split;
@@ -44,6 +45,8 @@ pub struct Cli {
 pub enum Command {
     Score(score::ScoreArgs),
     Explain(explain::ExplainArgs),
+    Run(run::RunArgs),
+    ReplayDeadLetter(run::ReplayArgs),
     Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
     Predict(predict::PredictArgs),
@@ -51,7 +54,7 @@ pub enum Command {
     Generate(generate::GenerateArgs),
     Label(label::LabelArgs),
     Split(split::SplitArgs),
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     Calibrate(calibrate::CalibrateArgs),
     Evaluate(evaluate::EvaluateArgs),
     Adapt(adapt::AdaptArgs),

@@ -12,6 +12,7 @@ mod input;
 mod output;
 mod pipeline;
 mod render;
+mod settings;
 mod system;
 mod terminal;
 mod top;
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Score(arguments) => commands::score::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::ReplayDeadLetter(arguments) => commands::run::replay(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),

@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use logrisk_base::{Level, MaskStyle, PatternId, Risk, Tag};
 use logrisk_enrich::{
     mask::{mask_into, mask_seed_into, words_left},
-    parse::{self, parse},
+    parse::{self, Parsed, parse},
     redact::Redactor,
     rules::{Rules, Verdict},
 };
@@ -46,7 +46,9 @@ pub struct Pipeline {
 pub struct Known {
     pub pattern: PatternId,
     /// The masked text, as the model read it.
-    pub masked: Box<str>,
+    pub masked: Arc<str>,
+    /// The level that its records declare: part of the text, hence the same in all of them.
+    pub level: Option<Level>,
     pub assessment: Assessment,
     pub label: Risk,
     pub score: f32,
@@ -58,7 +60,7 @@ pub struct Known {
     /// If the pipeline explains.
     pub why: Option<Box<Why>>,
     /// The part of a JSON line that all lines of the pattern share: made once, copied often.
-    pub json_members: Box<str>,
+    pub json_members: Arc<str>,
 }
 
 /// One thread's buffers.
@@ -78,21 +80,33 @@ pub struct Scored<'a> {
 impl Pipeline {
     /// Scores all records of a block, in order.
     pub fn score<'a>(&self, block: &'a Block, worker: &mut Worker) -> Vec<Scored<'a>> {
+        let records = block.records.iter().map(|range| (&block.text[range.clone()], None));
+        self.score_all(records, worker, |_| {})
+    }
+
+    /// Scores texts, in order. A level that was declared beside a text overrules what the text says. `seen` is shown each
+    /// text as it was taken apart, without secrets.
+    pub fn score_all<'a>(
+        &self,
+        records: impl ExactSizeIterator<Item = (&'a str, Option<Level>)>,
+        worker: &mut Worker,
+        mut seen: impl FnMut(&Parsed<'_>),
+    ) -> Vec<Scored<'a>> {
         /// A record whose masked text was in the cache, or the place of that text among the block's new ones.
         enum Fate {
             Known(Arc<Known>),
             New(usize),
         }
 
-        let mut fates = Vec::with_capacity(block.records.len());
+        let mut fates = Vec::with_capacity(records.len());
         let mut new: Vec<Box<str>> = Vec::new();
         let mut levels = Vec::new();
         let mut places: HashMap<Box<str>, usize> = HashMap::new();
-        for range in &block.records {
-            let raw = block.text[range.clone()].trim_end_matches(['\n', '\r']);
+        for (record, declared) in records {
+            let raw = record.trim_end_matches(['\n', '\r']);
             let text = self.redactor.as_ref().map_or(Cow::Borrowed(raw), |redactor| redactor.redact(raw));
             worker.masked.clear();
-            let level = self.mask(&text, &mut worker.masked);
+            let level = self.read(&text, declared, &mut worker.masked, &mut seen);
             let masked = worker.masked.as_str();
             let fate = match self.cache.as_ref().map(|cache| cache.get(PatternId::of(masked), masked)) {
                 Some(Some(known)) => Fate::Known(known),
@@ -126,8 +140,20 @@ impl Pipeline {
 
     /// Appends the masked text of one record and returns its declared level.
     pub fn mask(&self, record: &str, masked: &mut String) -> Option<Level> {
+        self.read(record, None, masked, &mut |_| {})
+    }
+
+    fn read(
+        &self,
+        record: &str,
+        declared: Option<Level>,
+        masked: &mut String,
+        seen: &mut impl FnMut(&Parsed<'_>),
+    ) -> Option<Level> {
         let content = unwrap_record(record);
-        let parsed = parse(&content);
+        let mut parsed = parse(&content);
+        parsed.level = declared.or(parsed.level);
+        seen(&parsed);
         match self.mask {
             MaskStyle::Default => mask_into(&parsed, masked),
             MaskStyle::Seed => mask_seed_into(record, masked),
@@ -197,7 +223,7 @@ impl Pipeline {
         let hardly_a_word = words + usize::from(level.is_some()) < 2;
         let unsure = (hardly_a_word && decided_by != DecidedBy::Nothing) || self.model.is_unsure(&assessment);
         let why = explain.then(|| Box::new(self.why(&masked, level, &verdict, decided_by, scratch)));
-        Known::new(masked, assessment, tag, unsure, why, &self.model)
+        Known::new(masked.into(), level, assessment, tag, unsure, why, &self.model)
     }
 
     fn why(
@@ -231,7 +257,8 @@ impl Known {
     pub const BYTES_EXPLAINED: usize = Self::BYTES + 8192;
 
     fn new(
-        masked: Box<str>,
+        masked: Arc<str>,
+        level: Option<Level>,
         assessment: Assessment,
         tag: Tag,
         unsure: bool,
@@ -255,7 +282,7 @@ impl Known {
             json_members.push_str(&text);
         }
         let json_members = json_members.into();
-        Self { pattern, masked, assessment, label, score, tag, interval, unsure, why, json_members }
+        Self { pattern, masked, level, assessment, label, score, tag, interval, unsure, why, json_members }
     }
 }
 

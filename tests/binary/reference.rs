@@ -10,7 +10,10 @@ fn commands(help: &str) -> Vec<String> {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        // What is indented further continues the line before it.
+        .filter_map(|line| {
+            line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split_whitespace().next()
+        })
         .filter(|name| *name != "help")
         .map(str::to_owned)
         .collect()

@@ -12,7 +12,7 @@ use clap::Args;
 use logrisk_catalogue::Catalogue;
 use logrisk_web::Tls;
 
-use super::{model::open_archive, rules::open_rules, serve::ServeArgs};
+use super::{model::open_archive, rules::open_rules, run, serve::ServeArgs};
 
 /// Validate a settings file, and what it names.
 #[derive(Debug, Args)]
@@ -32,8 +32,14 @@ pub struct CheckArgs {
 }
 
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let settings = ServeArgs::of_file(&arguments.file)?;
     let mut report = Report::default();
+    if run::is_for_run(&arguments.file) {
+        for (what, outcome) in run::check(&arguments.file, arguments.offline)? {
+            report.add(&what, outcome);
+        }
+        return report.print();
+    }
+    let settings = ServeArgs::of_file(&arguments.file)?;
     report.add("settings", Ok(format!("{} is valid", arguments.file.display())));
     let model = open_archive(settings.engine.model.as_deref(), settings.engine.tokenizer.as_deref());
     report.add("model", model.map(|archive| archive.description.version));
@@ -58,8 +64,7 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
             report.add("traces", find_host(url));
         }
     }
-    std::io::stdout().write_all(report.text.as_bytes())?;
-    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    report.print()
 }
 
 /// Looks the host up without sending it anything: a test alert would wake somebody.
@@ -91,5 +96,10 @@ impl Report {
             }
         };
         self.text.push_str(&line);
+    }
+
+    fn print(&self) -> anyhow::Result<ExitCode> {
+        std::io::stdout().write_all(self.text.as_bytes())?;
+        Ok(if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

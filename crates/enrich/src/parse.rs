@@ -167,6 +167,12 @@ pub fn unwrap(line: &str) -> Unwrapped<'_> {
     wrapper::unwrap(line)
 }
 
+/// The level that the value of a level field means: a name in any spelling, or a number.
+#[must_use]
+pub fn level(value: &str) -> Option<Level> {
+    level::from_field(value)
+}
+
 /// Takes a record apart. Never fails: an unknown shape passes whole as the message.
 ///
 /// A record of several lines is read by its first one; the others follow the message after a newline. Terminal colours,

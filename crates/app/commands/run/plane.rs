@@ -1,0 +1,370 @@
+//! The data plane put together: sources, scoring threads, sinks; and its end.
+//!
+//! ```text
+//! sources ─► Outlet (bytes in flight) ─► scoring threads ─► routes ─► sinks
+//!    ▲ stop                                                             │
+//!    └──────────────────────── acknowledgements ◄───────────────────────┘
+//! ```
+//! Only sources are asked to stop. Everything behind them ends when its input ends, so an orderly end has written all
+//! that was read.
+
+use std::{
+    path::PathBuf,
+    pin::pin,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use logrisk_collect::{Forward, Http, Source, SourceError, Stdin, Syslog, Tail};
+use logrisk_flow::{Budget, Delivery, Outlet};
+use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Sink, Snapshot, drive};
+use tokio::{
+    sync::{
+        mpsc::{self, UnboundedReceiver},
+        oneshot,
+    },
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    replay::Replay,
+    routes::Routes,
+    scoring::{self, Exit},
+    settings::{RunSettings, Settings, SinkSettings, SourceSettings},
+};
+use crate::pipeline::Pipeline;
+
+/// Everything between reading the settings and the end.
+pub struct Plane {
+    sources: Vec<(String, Origin)>,
+    sinks: Vec<(String, SinkSettings)>,
+    routes: Routes,
+    run: RunSettings,
+}
+
+/// Where records come from.
+enum Origin {
+    Source(SourceSettings),
+    Letters(Replay),
+}
+
+/// The sinks at work.
+struct Sinks {
+    tasks: JoinSet<(Arc<str>, bool)>,
+    progress: Vec<(Arc<str>, Arc<Progress>)>,
+}
+
+impl Plane {
+    /// The data plane of these settings.
+    pub fn of(settings: &Settings) -> Self {
+        let sinks: Vec<_> = settings.sinks.iter().map(|(name, own)| (name.clone(), own.clone())).collect();
+        let names: Vec<_> = sinks.iter().map(|(name, _)| name.as_str()).collect();
+        Self {
+            routes: Routes::new(&settings.routes, &names),
+            sources: settings
+                .sources
+                .iter()
+                .map(|(name, own)| (name.clone(), Origin::Source(own.clone())))
+                .collect(),
+            sinks,
+            run: settings.run.clone(),
+        }
+    }
+
+    /// A data plane from files of dead letters to the sink that refused them.
+    pub fn of_letters(settings: &Settings, sink: &str, files: Vec<PathBuf>) -> anyhow::Result<Self> {
+        let own = settings.sinks.get(sink).with_context(|| {
+            format!("the dead letters are for the sink {sink}, which the settings do not have any more")
+        })?;
+        Ok(Self {
+            sources: vec![("dead letters".to_owned(), Origin::Letters(Replay::new(files)))],
+            sinks: vec![(sink.to_owned(), own.clone())],
+            routes: Routes::new(&[], &[sink]),
+            run: settings.run.clone(),
+        })
+    }
+
+    /// Whether what the settings name is there: folders that can be written to, servers that answer.
+    pub async fn check(&self) -> Vec<(String, anyhow::Result<String>)> {
+        let mut findings = Vec::new();
+        let data = &self.run.data_dir;
+        let made =
+            std::fs::create_dir_all(data).with_context(|| format!("could not make {}", data.display()));
+        findings.push(("data folder".to_owned(), made.map(|()| data.display().to_string())));
+        for (name, source) in &self.sources {
+            let address = match source {
+                Origin::Source(SourceSettings::Forward(settings)) => settings.address,
+                Origin::Source(SourceSettings::Http(settings)) => settings.address,
+                Origin::Source(SourceSettings::Syslog(settings)) => settings.address,
+                _ => continue,
+            };
+            let bound = std::net::TcpListener::bind(address);
+            let bound = bound.with_context(|| format!("could not listen on {address}"));
+            findings.push((format!("source {name}"), bound.map(|_| address.to_string())));
+        }
+        for (name, sink) in &self.sinks {
+            let found = match sink {
+                SinkSettings::Stdout => continue,
+                SinkSettings::Elastic(settings) => match Elastic::open(settings.clone()) {
+                    Ok(elastic) => elastic.check().await.map_err(anyhow::Error::from),
+                    Err(error) => Err(anyhow::Error::msg(error)),
+                },
+                SinkSettings::Snapshot(settings) => {
+                    Snapshot::check(settings).await.map_err(anyhow::Error::msg)
+                }
+                SinkSettings::File(settings) => Lines::file(settings.clone())
+                    .map(|_| settings.path.display().to_string())
+                    .with_context(|| format!("could not open {}", settings.path.display())),
+            };
+            findings.push((format!("sink {name}"), found));
+        }
+        findings
+    }
+
+    /// Runs until all sources have ended, or a signal or `stop` asks them to.
+    pub async fn run(
+        self,
+        pipeline: Pipeline,
+        threads: usize,
+        stop: CancellationToken,
+    ) -> anyhow::Result<ExitCode> {
+        // Asked for first: a signal that comes while sinks are opened counts too.
+        let mut signal = pin!(signals()?);
+        let Self { sources, sinks, routes, run } = self;
+        let dead_letters = open_dead_letters(&run)?;
+        let mut exits = Vec::new();
+        let mut working = Sinks { tasks: JoinSet::new(), progress: Vec::new() };
+        for (name, settings) in sinks {
+            exits.push(start_sink(name.into(), settings, &run, dead_letters.clone(), &mut working)?);
+        }
+        let (outlet, inbox) = Outlet::new(Budget::new(run.in_flight_mebibytes << 20));
+        let scoring = scoring::start(threads, pipeline, routes, exits, inbox)
+            .context("could not start the scoring threads")?;
+        let scored = end_of(scoring);
+        let mut collecting = JoinSet::new();
+        for (name, settings) in sources {
+            start_source(name.into(), settings, &run, outlet.clone(), &stop, &mut collecting);
+        }
+        drop(outlet);
+        tracing::info!(sources = collecting.len(), sinks = working.progress.len(), "running");
+
+        let mut failed = false;
+        while !stop.is_cancelled() && !collecting.is_empty() {
+            tokio::select! {
+                signal = &mut signal => {
+                    tracing::info!(signal, grace_secs = run.grace_secs, "asked to end");
+                    stop.cancel();
+                }
+                () = stop.cancelled() => {}
+                Some(ended) = collecting.join_next() => failed |= source_failed(ended, &stop),
+                Some(ended) = working.tasks.join_next() => failed |= sink_failed(&ended, &stop),
+            }
+        }
+        let drained = async {
+            while let Some(ended) = collecting.join_next().await {
+                failed |= source_failed(ended, &stop);
+            }
+            // The thread cannot be gone without having sent.
+            _ = scored.await;
+            while let Some(ended) = working.tasks.join_next().await {
+                failed |= sink_failed(&ended, &stop);
+            }
+        };
+        let grace = async {
+            if !stop.is_cancelled() {
+                let signal = signal.await;
+                tracing::info!(signal, grace_secs = run.grace_secs, "asked to end");
+            }
+            sleep(Duration::from_secs(u64::from(run.grace_secs))).await;
+        };
+        let in_time = tokio::select! {
+            () = drained => true,
+            () = grace => false,
+        };
+        let unfinished = report(&working.progress);
+        Ok(if failed || unfinished || !in_time { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Says what each sink did, and what it did not finish; tells whether there is such.
+fn report(sinks: &[(Arc<str>, Arc<Progress>)]) -> bool {
+    let mut unfinished = false;
+    for (sink, progress) in sinks {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (written, rejected) = (count(&progress.written), count(&progress.rejected));
+        tracing::info!(sink = &**sink, written, rejected, repeated = count(&progress.repeated), "ended");
+        let waiting = count(&progress.waiting);
+        if waiting > 0 {
+            unfinished = true;
+            tracing::warn!(
+                sink = &**sink,
+                records = waiting,
+                "not written within the grace period; their sources send them again"
+            );
+        }
+    }
+    unfinished
+}
+
+fn open_dead_letters(run: &RunSettings) -> anyhow::Result<Option<Arc<DeadLetters>>> {
+    let Some(folder) = &run.dead_letter else { return Ok(None) };
+    let opened = DeadLetters::open(folder)
+        .with_context(|| format!("could not open the dead letters' folder {}", folder.display()))?;
+    Ok(Some(Arc::new(opened)))
+}
+
+fn start_sink(
+    name: Arc<str>,
+    settings: SinkSettings,
+    run: &RunSettings,
+    dead_letters: Option<Arc<DeadLetters>>,
+    sinks: &mut Sinks,
+) -> anyhow::Result<Exit> {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    let exit_name = Arc::clone(&name);
+    let progress = Arc::new(Progress::default());
+    let exit = Exit { inbox: sender, progress: Arc::clone(&progress) };
+    sinks.progress.push((Arc::clone(&name), Arc::clone(&progress)));
+    let at_work = Driven { name, inbox, dead_letters, progress };
+    match settings {
+        SinkSettings::Stdout => at_work.spawn(Lines::stdout(), &mut sinks.tasks),
+        SinkSettings::Elastic(settings) => {
+            let elastic = Elastic::open(settings).map_err(anyhow::Error::msg);
+            at_work.spawn(elastic.with_context(|| format!("sink {exit_name}"))?, &mut sinks.tasks);
+        }
+        SinkSettings::Snapshot(settings) => {
+            let snapshot = Snapshot::open(&exit_name, &settings, &run.data_dir.join("spool"))
+                .map_err(anyhow::Error::msg);
+            at_work.spawn(snapshot.with_context(|| format!("sink {exit_name}"))?, &mut sinks.tasks);
+        }
+        SinkSettings::File(settings) => {
+            let path = settings.path.display().to_string();
+            let file = Lines::file(settings).with_context(|| format!("could not open {path}"))?;
+            at_work.spawn(file, &mut sinks.tasks);
+        }
+    }
+    Ok(exit)
+}
+
+/// What every sink's loop needs.
+struct Driven {
+    name: Arc<str>,
+    inbox: UnboundedReceiver<Delivery>,
+    dead_letters: Option<Arc<DeadLetters>>,
+    progress: Arc<Progress>,
+}
+
+impl Driven {
+    fn spawn(self, sink: impl Sink, tasks: &mut JoinSet<(Arc<str>, bool)>) {
+        let Self { name, inbox, dead_letters, progress } = self;
+        tasks.spawn(async move {
+            let orderly = drive(Arc::clone(&name), sink, inbox, dead_letters, progress).await;
+            (name, orderly)
+        });
+    }
+}
+
+/// The end of a source, under its name.
+type Ended = (Arc<str>, Result<(), SourceError>);
+
+fn start_source(
+    name: Arc<str>,
+    origin: Origin,
+    run: &RunSettings,
+    outlet: Outlet,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Ended>,
+) {
+    fn spawn(
+        name: Arc<str>,
+        source: impl Source,
+        outlet: Outlet,
+        stop: CancellationToken,
+        tasks: &mut JoinSet<Ended>,
+    ) {
+        tasks.spawn(async move {
+            let ended = source.run(outlet, stop).await;
+            (name, ended)
+        });
+    }
+    let stop = stop.clone();
+    let checkpoints = run.data_dir.join("checkpoints");
+    let settings = match origin {
+        Origin::Source(settings) => settings,
+        Origin::Letters(letters) => return spawn(name, letters, outlet, stop, tasks),
+    };
+    match settings {
+        SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
+        SourceSettings::Forward(settings) => {
+            spawn(Arc::clone(&name), Forward::new(&name, settings), outlet, stop, tasks);
+        }
+        SourceSettings::Http(settings) => {
+            spawn(Arc::clone(&name), Http::new(&name, settings), outlet, stop, tasks)
+        }
+        SourceSettings::Syslog(settings) => {
+            spawn(Arc::clone(&name), Syslog::new(&name, settings), outlet, stop, tasks);
+        }
+        SourceSettings::Tail(settings) => {
+            spawn(Arc::clone(&name), Tail::new(&name, settings, &checkpoints), outlet, stop, tasks);
+        }
+    }
+}
+
+/// A source that fails ends everything: half a data plane would look like a whole one.
+fn source_failed(ended: Result<Ended, JoinError>, stop: &CancellationToken) -> bool {
+    match ended {
+        Ok((source, Ok(()))) => {
+            tracing::info!(source = &*source, "ended");
+            return false;
+        }
+        Ok((source, Err(error))) => tracing::error!(source = &*source, %error, "the source failed; ending"),
+        Err(error) => tracing::error!(%error, "a source panicked; ending"),
+    }
+    stop.cancel();
+    true
+}
+
+/// So does a sink that nobody will ever empty again.
+fn sink_failed(ended: &Result<(Arc<str>, bool), JoinError>, stop: &CancellationToken) -> bool {
+    match ended {
+        Ok((_, true)) => return false,
+        Ok((sink, false)) => tracing::error!(sink = &**sink, "the sink is gone; ending"),
+        Err(error) => tracing::error!(%error, "a sink panicked; ending"),
+    }
+    stop.cancel();
+    true
+}
+
+/// Tells when all threads have ended.
+fn end_of(threads: Vec<JoinHandle<()>>) -> oneshot::Receiver<()> {
+    let (sender, ended) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        for thread in threads {
+            // A thread catches what panics inside it.
+            _ = thread.join();
+        }
+        _ = sender.send(());
+    });
+    ended
+}
+
+/// Ends when a signal asks to.
+fn signals() -> std::io::Result<impl Future<Output = &'static str>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! The settings of the data plane: what comes from where, and goes where.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::bail;
+use garde::Validate;
+use logrisk_collect::{ForwardSettings, HttpSettings, SyslogSettings, TailSettings};
+use logrisk_sink::{ElasticSettings, FileSettings, SnapshotSettings};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::routes::RouteSettings;
+use crate::settings::{EngineSettings, place, read};
+
+/// A settings file, as far as `logrisk run` reads it. Unknown fields are refused, since a misspelt setting must not go
+/// unnoticed; the sections of `logrisk serve` may be there.
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where records come from, by names of your own.
+    #[garde(length(min = 1), dive)]
+    pub sources: BTreeMap<String, SourceSettings>,
+    /// Where they go, by names of your own.
+    #[garde(length(min = 1), dive)]
+    pub sinks: BTreeMap<String, SinkSettings>,
+    /// Which records go to which sink; a sink that no route names gets all.
+    #[garde(dive)]
+    #[serde(default)]
+    pub routes: Vec<RouteSettings>,
+    #[garde(dive)]
+    #[serde(default)]
+    pub run: RunSettings,
+    #[garde(dive)]
+    #[serde(default)]
+    pub engine: EngineSettings,
+    #[garde(skip)]
+    #[serde(default)]
+    pub log: LogSettings,
+    #[garde(skip)]
+    #[serde(default, rename = "serve")]
+    _serve: IgnoredAny,
+    #[garde(skip)]
+    #[serde(default, rename = "alerts")]
+    _alerts: IgnoredAny,
+}
+
+/// One source.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceSettings {
+    /// Standard input, to its end.
+    Stdin,
+    /// The Fluent forward protocol.
+    Forward(#[garde(dive)] ForwardSettings),
+    /// What is pushed over HTTP: lines, Elasticsearch's bulk API, Loki's, Splunk's.
+    Http(#[garde(dive)] HttpSettings),
+    /// Syslog over UDP, TCP and TLS.
+    Syslog(#[garde(dive)] SyslogSettings),
+    /// Files, followed as they grow and rotate.
+    Tail(#[garde(dive)] TailSettings),
+}
+
+/// One sink.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkSettings {
+    /// JSON lines on standard output.
+    Stdout,
+    /// Elasticsearch or OpenSearch.
+    Elastic(#[garde(dive)] ElasticSettings),
+    /// Labelled CSV in S3, GCS, Azure or a folder.
+    Snapshot(#[garde(dive)] SnapshotSettings),
+    /// JSON lines at the end of a file.
+    File(#[garde(dive)] FileSettings),
+}
+
+/// The data plane as a whole.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSettings {
+    /// Folder for checkpoints. Keep it: without it everything is read again.
+    #[garde(skip)]
+    pub data_dir: PathBuf,
+    /// Folder for records that a sink refused for good; without it they are counted and lost.
+    #[garde(skip)]
+    pub dead_letter: Option<PathBuf>,
+    /// Records between sources and sinks. When it is full, sources wait.
+    #[garde(range(min = 1, max = 2048))]
+    pub in_flight_mebibytes: u32,
+    /// How long sinks may go on after the signal to end.
+    #[garde(range(min = 0, max = 3600))]
+    pub grace_secs: u32,
+    /// Also take out personal data: e-mail addresses and card numbers. Secrets are always taken out.
+    #[garde(skip)]
+    pub redact_personal: bool,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/logrisk"),
+            dead_letter: None,
+            in_flight_mebibytes: 64,
+            grace_secs: 20,
+            redact_personal: false,
+        }
+    }
+}
+
+/// The log of logrisk itself, on standard error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Settings {
+    /// Reads and validates a settings file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what is wrong in it, with line and column.
+    pub fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let settings: Self = read(path)?;
+        let name = path.display();
+        for route in &settings.routes {
+            if let Some(to) = route.to.iter().find(|to| !settings.sinks.contains_key(&to.value)) {
+                let known = settings.sinks.keys().collect::<Vec<_>>();
+                let place = place(to.referenced);
+                bail!("settings {name}{place}: there is no sink {:?}; there are {known:?}", to.value);
+            }
+            if let Some(from) = route.from.iter().find(|from| !settings.sources.contains_key(&from.value)) {
+                let known = settings.sources.keys().collect::<Vec<_>>();
+                let place = place(from.referenced);
+                bail!("settings {name}{place}: there is no source {:?}; there are {known:?}", from.value);
+            }
+        }
+        let odd =
+            |name: &&String| !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if let Some(wrong) = settings.sources.keys().chain(settings.sinks.keys()).find(odd) {
+            bail!("settings {name}: {wrong:?} is to name files; use letters, digits, - and _");
+        }
+        let stdins = settings.sources.values().filter(|source| matches!(source, SourceSettings::Stdin));
+        if stdins.count() > 1 {
+            bail!("settings {name}: there is one standard input, and two sources that read it");
+        }
+        Ok(settings)
+    }
+}

@@ -1,0 +1,26 @@
+//! Where records come from. Each source knows what it has been promised: it hears of every batch whether all sinks have
+//! it, and sends again what they have not.
+//!
+//! ```text
+//! bytes ─► Cutter ─► records with their places ─► Outlet ─► …
+//!                                                   └► Acknowledged ─► checkpoint, answer, committed offset
+//! ```
+
+mod cut;
+mod forward;
+mod http;
+mod listen;
+mod object;
+mod source;
+mod stdin;
+mod syslog;
+mod tail;
+
+pub use cut::{Cut, Cutter, Stream};
+pub use forward::{Forward, ForwardSettings};
+pub use http::{Http, HttpSettings};
+pub use listen::TlsSettings;
+pub use source::{Source, SourceError};
+pub use stdin::Stdin;
+pub use syslog::{Syslog, SyslogSettings};
+pub use tail::{Start, Tail, TailSettings};
