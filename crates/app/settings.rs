@@ -25,6 +25,8 @@ pub fn read<T: DeserializeOwned + Validate<Context = ()>>(path: &Path) -> anyhow
 
 /// Where and what: `:3:9` and a sentence.
 pub fn parse<T: DeserializeOwned + Validate<Context = ()>>(yaml: &str) -> Result<T, (String, String)> {
+    // A file that says nothing leaves everything as it is.
+    let yaml = if yaml.trim().is_empty() { "{}" } else { yaml };
     // No snippet: a neighbour of the wrong line may be a secret.
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options_valid(yaml, options).map_err(|error| {
@@ -74,12 +76,24 @@ impl EngineSettings {
             engine: EngineArgs,
         }
         let mut arguments = <Defaults as clap::Parser>::try_parse_from(["logrisk"])?.engine;
-        arguments.model = self.model.or(arguments.model);
-        arguments.adapter = self.adapter.or(arguments.adapter);
-        arguments.rules = self.rules.or(arguments.rules);
-        arguments.threads = self.threads.or(arguments.threads);
-        arguments.precision = self.precision.unwrap_or(arguments.precision);
-        arguments.max_tokens = self.max_tokens.unwrap_or(arguments.max_tokens);
+        self.fill(&mut arguments, |_| false);
         Ok(arguments)
+    }
+
+    /// Puts what the file says where neither a flag nor the environment was `given`.
+    pub fn fill(self, arguments: &mut EngineArgs, given: impl Fn(&str) -> bool) {
+        fn put<T>(slot: &mut T, value: Option<T>, given: bool) {
+            if let Some(value) = value
+                && !given
+            {
+                *slot = value;
+            }
+        }
+        put(&mut arguments.model, self.model.map(Some), given("model"));
+        put(&mut arguments.adapter, self.adapter.map(Some), given("adapter"));
+        put(&mut arguments.rules, self.rules.map(Some), given("rules"));
+        put(&mut arguments.threads, self.threads.map(Some), given("threads"));
+        put(&mut arguments.precision, self.precision, given("precision"));
+        put(&mut arguments.max_tokens, self.max_tokens, given("max_tokens"));
     }
 }

@@ -1,21 +1,20 @@
 //! The settings file: YAML whose errors name line and column.
 
 use std::{
-    fs,
     net::IpAddr,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use clap::{ArgMatches, CommandFactory as _, parser::ValueSource};
 use garde::Validate;
 use logrisk_base::Risk;
-use logrisk_score::encoder::Precision;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use super::{ChannelName, KeySetting, LogFormat, ServeArgs};
-use crate::commands::Cli;
+use crate::{
+    commands::Cli,
+    settings::{EngineSettings, read},
+};
 
 /// The settings file. Every field may be left out; unknown ones are refused, since a misspelt setting must not go unnoticed.
 #[derive(Debug, Default, Deserialize, Validate)]
@@ -24,7 +23,7 @@ struct File {
     #[garde(dive)]
     serve: ServeFile,
     #[garde(dive)]
-    engine: EngineFile,
+    engine: EngineSettings,
     #[garde(dive)]
     alerts: AlertsFile,
     #[garde(skip)]
@@ -72,27 +71,6 @@ struct TlsFile {
     certificate: PathBuf,
     key: PathBuf,
     client_authority: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
-struct EngineFile {
-    #[garde(skip)]
-    model: Option<PathBuf>,
-    #[garde(skip)]
-    rules: Option<PathBuf>,
-    #[garde(skip)]
-    threads: Option<NonZeroUsize>,
-    #[garde(skip)]
-    #[serde(deserialize_with = "precision")]
-    precision: Option<Precision>,
-    #[garde(range(min = 8, max = 512))]
-    max_tokens: Option<u16>,
-}
-
-fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Precision>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(de::Error::custom)
 }
 
 #[derive(Debug, Default, Deserialize, Validate)]
@@ -183,56 +161,19 @@ impl ServeArgs {
         {
             self.alert_min_risk = Risk::new(risk)?;
         }
-        let own = &mut self.engine;
-        own.model = own.model.take().or(engine.model);
-        own.rules = own.rules.take().or(engine.rules);
-        own.threads = own.threads.or(engine.threads);
-        if let Some(precision) = engine.precision
-            && !given("precision")
-        {
-            own.precision = precision;
-        }
-        if let Some(tokens) = engine.max_tokens
-            && !given("max_tokens")
-        {
-            own.max_tokens = tokens;
-        }
+        engine.fill(&mut self.engine, given);
         Ok(self)
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<File> {
-    let name = path.display();
-    let yaml = fs::read_to_string(path).with_context(|| format!("could not read settings {name}"))?;
-    parse(&yaml).map_err(|(place, reason)| anyhow::anyhow!("settings {name}{place}: {reason}"))
-}
-
-/// Where and what: `:3:9` and a sentence.
-fn parse(yaml: &str) -> Result<File, (String, String)> {
-    if yaml.trim().is_empty() {
-        return Ok(File::default());
-    }
-    // No snippet: a neighbour of the wrong line may be a secret.
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options_valid(yaml, options).map_err(|error| {
-        let message = error.to_string();
-        let place = error
-            .location()
-            .map(|location| format!(":{}:{}", location.line(), location.column()))
-            .unwrap_or_default();
-        let first = message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let end = first.find(" at line ").filter(|_| !place.is_empty()).unwrap_or(first.len());
-        (place, first.get(..end).unwrap_or(first).trim_start_matches("error: ").to_owned())
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::parse;
 
     /// The place of the error, and words that its sentence must have.
     fn refuses(yaml: &str, place: &str, words: &[&str]) {
-        let (found, reason) = parse(yaml).unwrap_err();
+        let (found, reason) = parse::<File>(yaml).unwrap_err();
         assert_eq!(found, place, "{reason}");
         for word in words {
             assert!(reason.contains(word), "{reason:?} does not tell {word:?}");
