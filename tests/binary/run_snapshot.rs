@@ -179,10 +179,10 @@ fn a_real_s3_that_was_away_gets_the_table() {
         thread::sleep(Duration::from_millis(100));
     }
     s3.start();
-    // There already, if the upload came first: this server makes buckets for those who may.
+    // It answers 409 if the upload came first, since this server makes buckets for those who may.
     let made = Command::new("curl")
         .args([
-            "-sf",
+            "-s",
             "-X",
             "PUT",
             "--aws-sigv4",

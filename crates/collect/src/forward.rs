@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Source, SourceError, TlsSettings,
     listen::{Connection, Listener},
+    source::{blocking, run_identity},
 };
 
 use frame::Frame;
@@ -106,9 +107,7 @@ impl Forward {
 impl Source for Forward {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || serve(self, outlet, &stop, runtime))
-            .await
-            .unwrap_or_else(|panic| Err(SourceError::Settings(panic.to_string())))
+        blocking(move || serve(self, outlet, &stop, runtime)).await
     }
 }
 
@@ -128,15 +127,14 @@ fn serve(
     if !bound.ip().is_loopback() && key.is_none() {
         tracing::warn!(source = name, "everybody who reaches {bound} may send; set a shared_key");
     }
-    let run = format!("{name} {} {:?}", std::process::id(), std::time::SystemTime::now());
     let shared = Shared {
+        run: run_identity(&name),
         name,
         fields: settings.fields.into_iter().collect(),
         key,
         limit: u64::from(settings.frame_mebibytes) << 20,
         outlet,
         runtime,
-        run: RecordId::of(run.as_bytes()),
         number: AtomicU64::new(0),
     };
     listener.serve(stop, HANDSHAKE, |stream, socket| shared.speak(stream, socket));

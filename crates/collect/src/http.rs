@@ -42,7 +42,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Source, SourceError};
+use crate::{Source, SourceError, source::run_identity};
 
 /// Settings of an `http` source.
 #[derive(Debug, Clone, Deserialize, Validate)]
@@ -132,16 +132,15 @@ impl Source for Http {
         if !bound.ip().is_loopback() && token.is_none() {
             tracing::warn!(source = name, "everybody who reaches {bound} may send; set a token");
         }
-        let run = format!("{name} {} {:?}", std::process::id(), std::time::SystemTime::now());
         let shared = Arc::new(Shared {
             fields: settings.fields.into_iter().collect(),
+            run: run_identity(&name),
             name,
             outlet,
             token: token.map(|token| Sha256::digest(token).into()),
             limit: (settings.body_mebibytes as usize) << 20,
             timeout: Duration::from_secs(u64::from(settings.timeout_secs)),
             bodies: Semaphore::new(BODIES * ((settings.body_mebibytes as usize) << 20)),
-            run: RecordId::of(run.as_bytes()),
             number: AtomicU64::new(0),
         });
         let served = axum::serve(listener, router(shared)).with_graceful_shutdown(stop.cancelled_owned());

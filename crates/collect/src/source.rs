@@ -1,6 +1,6 @@
 //! What every source does.
 
-use logrisk_flow::Outlet;
+use logrisk_flow::{Outlet, RecordId};
 use tokio_util::sync::CancellationToken;
 
 /// Something that records come from.
@@ -15,6 +15,20 @@ pub trait Source: Send + 'static {
         outlet: Outlet,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// Runs a source that blocks, beside the async threads.
+pub(crate) async fn blocking(
+    work: impl FnOnce() -> Result<(), SourceError> + Send + 'static,
+) -> Result<(), SourceError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|panic| Err(SourceError::Settings(panic.to_string())))
+}
+
+/// Names this run of a source: what its records are numbered in where nothing else identifies them.
+pub(crate) fn run_identity(name: &str) -> RecordId {
+    let run = format!("{name} {} {:?}", std::process::id(), std::time::SystemTime::now());
+    RecordId::of(run.as_bytes())
 }
 
 /// Why a source ended before it was asked to.

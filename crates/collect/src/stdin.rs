@@ -6,7 +6,7 @@ use logrisk_flow::{Fields, Origin, Outcome, Outlet, Record, RecordId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Cut, Cutter, Source, SourceError};
+use crate::{Cut, Cutter, Source, SourceError, source::run_identity};
 
 /// Bytes of one read.
 const CHUNK: usize = 256 << 10;
@@ -25,8 +25,7 @@ impl Stdin {
     /// The source of that name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let run = format!("{name} {} {:?}", std::process::id(), std::time::SystemTime::now());
-        Self { origin: Arc::new(Origin::new(name, Fields::default())), stream: RecordId::of(run.as_bytes()) }
+        Self { origin: Arc::new(Origin::new(name, Fields::default())), stream: run_identity(name) }
     }
 
     fn records(&self, cuts: &mut Vec<Cut>) -> Vec<Record> {

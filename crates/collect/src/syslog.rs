@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Source, SourceError, TlsSettings,
     listen::{Connection, Listener},
+    source::{blocking, run_identity},
 };
 
 /// Settings of a `syslog` source.
@@ -118,9 +119,7 @@ impl Syslog {
 impl Source for Syslog {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || serve(self, outlet, &stop, runtime))
-            .await
-            .unwrap_or_else(|panic| Err(SourceError::Settings(panic.to_string())))
+        blocking(move || serve(self, outlet, &stop, runtime)).await
     }
 }
 
@@ -147,14 +146,13 @@ fn serve(
         .map_err(SourceError::io(format!("could not listen on {address}; is another server there?")))?;
     let bound = udp.as_ref().and_then(|udp| udp.local_addr().ok()).unwrap_or(address);
     tracing::info!(source = name, "listening on syslog://{bound}");
-    let run = format!("{name} {} {:?}", std::process::id(), std::time::SystemTime::now());
     let shared = Shared {
         fields: settings.fields.into_iter().collect(),
+        run: run_identity(&name),
         name,
         limit: (settings.message_kibibytes as usize) << 10,
         outlet,
         runtime,
-        run: RecordId::of(run.as_bytes()),
         number: AtomicU64::new(0),
     };
     thread::scope(|scope| {

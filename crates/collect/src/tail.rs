@@ -32,7 +32,7 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Source, SourceError};
+use crate::{Source, SourceError, source::blocking};
 
 use checkpoint::Checkpoints;
 use file::{Followed, Progress, Wanted};
@@ -104,9 +104,7 @@ impl Source for Tail {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
         // Files are read by a thread that may block.
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || Run::new(self, outlet, stop, runtime)?.run())
-            .await
-            .unwrap_or_else(|panic| Err(SourceError::Settings(panic.to_string())))
+        blocking(move || Run::new(self, outlet, stop, runtime)?.run()).await
     }
 }
 
