@@ -8,7 +8,9 @@
 mod assemble;
 mod built_in;
 mod commands;
+mod drift;
 mod input;
+mod log;
 mod output;
 mod pipeline;
 mod render;

@@ -23,6 +23,7 @@ use logrisk_score::{
 
 use crate::{
     assemble::Block,
+    drift::Drift,
     why::{DecidedBy, RuleMatch, TagBy, Why},
 };
 
@@ -39,6 +40,8 @@ pub struct Pipeline {
     pub cache: Option<ScoreCache<Arc<Known>>>,
     /// Every pattern also gets its reasons, which takes ten times as long.
     pub explain: bool,
+    /// How far what it judges is from what the model was trained on, if somebody wants to know.
+    pub drift: Option<Drift>,
 }
 
 /// What is known of a pattern.
@@ -59,6 +62,8 @@ pub struct Known {
     pub unsure: bool,
     /// If the pipeline explains.
     pub why: Option<Box<Why>>,
+    /// A person decided, by a correction.
+    pub by_human: bool,
     /// The part of a JSON line that all lines of the pattern share: made once, copied often.
     pub json_members: Arc<str>,
 }
@@ -172,7 +177,8 @@ impl Pipeline {
         let borrowed: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let mut assessments = Vec::with_capacity(texts.len());
         self.model.assess(&borrowed, &mut worker.scratch, &mut assessments);
-        texts
+        let tokens = self.drift.as_ref().map(|_| self.tokens(&borrowed));
+        let known: Vec<Arc<Known>> = texts
             .into_iter()
             .zip(assessments)
             .zip(levels)
@@ -184,7 +190,21 @@ impl Pipeline {
                 }
                 known
             })
-            .collect()
+            .collect();
+        if let (Some(drift), Some((all, unknown))) = (&self.drift, tokens) {
+            drift.count(all, unknown, known.iter().map(|known| known.label));
+        }
+        known
+    }
+
+    /// Tokens of texts, and those of them that the vocabulary does not have. A microsecond a text, of the hundreds that
+    /// judging it takes.
+    fn tokens(&self, texts: &[&str]) -> (usize, usize) {
+        let (tokenizer, mut ids) = (self.model.tokenizer(), Vec::new());
+        for text in texts {
+            tokenizer.encode_into(text, self.model.limit(), &mut ids);
+        }
+        (ids.len(), ids.iter().filter(|id| **id == tokenizer.unknown()).count())
     }
 
     /// The reasons of one text, whether this pipeline explains or not; about 25 ms. The cache is neither asked nor filled.
@@ -268,21 +288,60 @@ impl Known {
         let pattern = PatternId::of(&masked);
         let label = model.label(&assessment);
         let score = assessment.expected();
-        let version = serde_json::Value::from(model.version());
         let interval = assessment.interval();
-        let mut json_members = format!(
-            ",\"risk_label\":{label},\"risk_score\":{score:.3},\"risk_interval\":[{},{}],\"unsure\":{unsure},\
-             \"level\":\"{}\",\"tag\":\"{tag}\",\"pattern_id\":\"{pattern}\",\"model_version\":{version}",
-            interval.0,
-            interval.1,
-            label.level_name(),
-        );
-        if let Some(text) = why.as_ref().and_then(|why| serde_json::to_string(why).ok()) {
-            json_members.push_str(",\"explanation\":");
-            json_members.push_str(&text);
+        let mut known = Self {
+            pattern,
+            masked,
+            level,
+            assessment,
+            label,
+            score,
+            tag,
+            interval,
+            unsure,
+            why,
+            by_human: false,
+            json_members: Arc::default(),
+        };
+        known.json_members = known.members(model.version());
+        known
+    }
+
+    /// The same pattern, as a person set it right.
+    pub fn corrected(&self, risk: Risk, tag: Option<Tag>, model_version: &str) -> Self {
+        let mut known = Self {
+            label: risk,
+            score: f32::from(risk.get()),
+            tag: tag.unwrap_or(self.tag),
+            unsure: false,
+            by_human: true,
+            ..self.clone()
+        };
+        known.json_members = known.members(model_version);
+        known
+    }
+
+    /// Who decided, as `label_source` says it.
+    pub const fn label_source(&self) -> &'static str {
+        if self.by_human { "human" } else { "model" }
+    }
+
+    fn members(&self, model_version: &str) -> Arc<str> {
+        let Self { pattern, label, score, tag, unsure, .. } = self;
+        let mut members = format!(",\"risk_label\":{label},\"risk_score\":{score:.3}");
+        if !self.by_human {
+            members.push_str(&format!(",\"risk_interval\":[{},{}]", self.interval.0, self.interval.1));
         }
-        let json_members = json_members.into();
-        Self { pattern, masked, level, assessment, label, score, tag, interval, unsure, why, json_members }
+        members.push_str(&format!(
+            ",\"unsure\":{unsure},\"level\":\"{}\",\"tag\":\"{tag}\",\"pattern_id\":\"{pattern}\",\"model_version\":{}",
+            label.level_name(),
+            serde_json::Value::from(model_version),
+        ));
+        if let Some(text) = self.why.as_ref().and_then(|why| serde_json::to_string(why).ok()) {
+            members.push_str(",\"explanation\":");
+            members.push_str(&text);
+        }
+        members.into()
     }
 }
 

@@ -25,6 +25,7 @@ mod serve;
 mod serve_limits;
 mod serve_observed;
 mod serve_operation;
+mod serve_plane;
 mod serve_store;
 mod server;
 mod training_data;

@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::repository;
 
 /// Heading, file and struct of each section, in order.
-const SECTIONS: [(&str, &str, &str); 11] = [
+const SECTIONS: [(&str, &str, &str); 12] = [
     ("run", "crates/app/commands/run/settings.rs", "RunSettings"),
     ("sources: `tail`", "crates/collect/src/tail.rs", "TailSettings"),
     ("sources: `http`", "crates/collect/src/http.rs", "HttpSettings"),
@@ -15,6 +15,7 @@ const SECTIONS: [(&str, &str, &str); 11] = [
     ("sinks: `elastic`", "crates/sink/src/elastic.rs", "ElasticSettings"),
     ("sinks: `file`", "crates/sink/src/lines.rs", "FileSettings"),
     ("sinks: `snapshot`", "crates/sink/src/snapshot.rs", "SnapshotSettings"),
+    ("sinks: `prometheus`", "crates/sink/src/prometheus.rs", "PrometheusSettings"),
     ("routes", "crates/app/commands/run/routes.rs", "RouteSettings"),
     ("log", "crates/app/commands/run/settings.rs", "LogSettings"),
 ];

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const BINARY = process.env.LOGRISK ?? new URL("../../target/debug/logrisk", import.meta.url).pathname;
+export const BINARY = process.env.LOGRISK ?? new URL("../../target/debug/logrisk", import.meta.url).pathname;
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Starts a server; port 0 lets the system choose. */

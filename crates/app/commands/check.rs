@@ -37,7 +37,9 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         for (what, outcome) in run::check(&arguments.file, arguments.offline)? {
             report.add(&what, outcome);
         }
-        return report.print();
+        if !run::has_section(&arguments.file, "serve") {
+            return report.print();
+        }
     }
     let settings = ServeArgs::of_file(&arguments.file)?;
     report.add("settings", Ok(format!("{} is valid", arguments.file.display())));

@@ -1,5 +1,7 @@
 //! `logrisk run`: the data plane, from every source to every sink.
 
+mod figures;
+mod observe;
 mod plane;
 mod replay;
 mod routes;
@@ -7,20 +9,21 @@ mod scoring;
 mod settings;
 
 use std::{
-    io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use logrisk_enrich::redact::{Redactions, Redactor};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+
+use crate::{log, pipeline::Pipeline};
 
 pub use plane::Plane;
+pub use scoring::Scorer;
 pub use settings::Settings;
-use settings::{LogFormat, LogSettings};
 
 /// Run the pipeline: from sources to sinks, losing nothing.
 #[derive(Debug, Args)]
@@ -42,15 +45,24 @@ pub struct RunArgs {
 
 pub fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::of_file(&arguments.config)?;
-    start_log(&settings.log)?;
+    log::start(&settings.log.level, settings.log.format)?;
     let plane = Plane::of(&settings);
     let engine = settings.engine.arguments()?;
     let redactor = Redactor::new(Redactions { secrets: true, personal: settings.run.redact_personal });
     let pipeline = engine.pipeline(Some(redactor), true)?;
     in_runtime(async move {
         let stop = CancellationToken::new();
-        plane.run(pipeline, engine.threads(), stop).await
+        plane.run(Arc::new(Alone(Arc::new(pipeline))), engine.threads(), stop).await
     })
+}
+
+/// One pipeline for good.
+struct Alone(Arc<Pipeline>);
+
+impl Scorer for Alone {
+    fn pipeline(&self) -> Option<Arc<Pipeline>> {
+        Some(Arc::clone(&self.0))
+    }
 }
 
 /// Send records again that sinks refused for good.
@@ -86,7 +98,7 @@ pub fn replay(arguments: &ReplayArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    start_log(&settings.log)?;
+    log::start(&settings.log.level, settings.log.format)?;
     let mut planes = Vec::new();
     for (sink, letters) in waiting {
         planes.push(Plane::of_letters(&settings, &sink, letters.files)?);
@@ -95,7 +107,8 @@ pub fn replay(arguments: &ReplayArgs) -> anyhow::Result<ExitCode> {
     for plane in planes {
         let redactor = Redactor::new(Redactions { secrets: true, personal: settings.run.redact_personal });
         let pipeline = engine.pipeline(Some(redactor), true)?;
-        let ended = in_runtime(plane.run(pipeline, engine.threads(), CancellationToken::new()))?;
+        let scorer = Arc::new(Alone(Arc::new(pipeline)));
+        let ended = in_runtime(plane.run(scorer, engine.threads(), CancellationToken::new()))?;
         if ended != ExitCode::SUCCESS {
             return Ok(ended);
         }
@@ -109,7 +122,8 @@ pub fn replay(arguments: &ReplayArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Settings that cannot be read, or are wrong, with line and column.
 pub fn check(file: &Path, offline: bool) -> anyhow::Result<Vec<(String, anyhow::Result<String>)>> {
-    let settings = Settings::of_file(file)?;
+    let settings =
+        if has_section(file, "serve") { Settings::beside_server(file)? } else { Settings::of_file(file)? };
     let mut findings = vec![("settings".to_owned(), Ok(format!("{} is valid", file.display())))];
     if !offline {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -121,10 +135,15 @@ pub fn check(file: &Path, offline: bool) -> anyhow::Result<Vec<(String, anyhow::
     Ok(findings)
 }
 
-/// Whether a settings file is one of `logrisk run`: it has sources or sinks.
+/// Whether a settings file describes a data plane: it has sources or sinks.
 pub fn is_for_run(file: &Path) -> bool {
+    has_section(file, "sources") || has_section(file, "sinks")
+}
+
+/// Whether a settings file has that section. A file that cannot be read has none; reading its settings says so.
+pub fn has_section(file: &Path, name: &str) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    text.lines().any(|line| line.starts_with("sources:") || line.starts_with("sinks:"))
+    text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))
 }
 
 /// Runs the data plane on a runtime of its own; what still runs afterwards ran past the grace period.
@@ -137,19 +156,4 @@ pub fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
     let ended = runtime.block_on(work);
     runtime.shutdown_background();
     ended
-}
-
-/// The log goes to standard error; standard output may be a sink.
-pub fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .with_context(|| format!("log level {:?} is not valid; try info", settings.level))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match settings.format {
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-        LogFormat::Text => {
-            let colour = std::env::var_os("NO_COLOR").is_none() && io::IsTerminal::is_terminal(&io::stderr());
-            log.with_ansi(colour).try_init()
-        }
-    }
-    .map_err(|error| anyhow::anyhow!("could not start the log: {error}"))
 }

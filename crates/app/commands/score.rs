@@ -165,6 +165,7 @@ impl EngineArgs {
             redactor,
             cache: cache.then(|| ScoreCache::new(ScoreCache::<Arc<Known>>::DEFAULT_BYTES, Known::BYTES)),
             explain: false,
+            drift: None,
             model,
         })
     }

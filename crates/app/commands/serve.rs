@@ -2,6 +2,7 @@
 
 mod engine;
 mod models;
+mod plane;
 mod settings;
 mod traces;
 
@@ -9,15 +10,20 @@ use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Durat
 
 use anyhow::Context as _;
 use logrisk_catalogue::Catalogue;
-use logrisk_web::{Access, AlertSettings, Alerts, BodyLimits, ConnectionLimits, Parts, Server, Service, Tls};
-use tracing_subscriber::EnvFilter;
+use logrisk_enrich::redact::Redactions;
+use logrisk_web::{
+    Access, AlertSettings, Alerts, BodyLimits, ConnectionLimits, DataPlane, Parts, Server, Service, Tls,
+};
+use tokio_util::sync::CancellationToken;
 
-use crate::system;
+use super::run::{self, Plane};
+use crate::{log, system};
 
 pub use models::AppModels;
 pub use settings::ServeArgs;
 
-use settings::{ChannelName, LogFormat};
+use plane::InUse;
+use settings::ChannelName;
 use traces::Traces;
 
 /// Changed counts are on disk after so long; new patterns at once.
@@ -27,7 +33,8 @@ const BLOCKING_THREADS: usize = 16;
 
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.clone().with_file()?;
-    start_log(&settings)?;
+    log::start(&settings.log_level, settings.log_format)?;
+    let data_plane = settings.data_plane()?;
     system::prefer_small_pages();
     system::raise_file_limit(settings.connections);
     let catalogue = match &settings.data_dir {
@@ -41,7 +48,7 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
         .build()
         .context("could not start the runtime")?;
     let traces = settings.otlp_endpoint().map(Traces::start).transpose()?;
-    let ended = runtime.block_on(serve(&settings, catalogue, traces.as_ref()));
+    let ended = runtime.block_on(serve(&settings, data_plane, catalogue, traces.as_ref()));
     // What still runs now ran past the grace period.
     runtime.shutdown_background();
     ended
@@ -49,6 +56,7 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
 
 async fn serve(
     settings: &ServeArgs,
+    data_plane: Option<run::Settings>,
     catalogue: Catalogue,
     traces: Option<&Traces>,
 ) -> anyhow::Result<ExitCode> {
@@ -57,8 +65,11 @@ async fn serve(
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let mebibytes = |mebibytes: u32| (mebibytes as usize) << 20;
     let catalogue = Arc::new(catalogue);
+    let plane = data_plane.as_ref().map(Plane::of);
+    let personal = data_plane.is_some_and(|settings| settings.run.redact_personal);
+    let redactions = Redactions { secrets: true, personal };
     let service = Service::start(Parts {
-        models: Arc::new(AppModels::new(settings.engine.clone(), settings.data_dir.as_deref())),
+        models: Arc::new(AppModels::new(settings.engine.clone(), redactions, settings.data_dir.as_deref())),
         catalogue: Arc::clone(&catalogue),
         scoring_threads: settings.engine.threads(),
         streams_per_client: settings.streams_per_client as usize,
@@ -75,6 +86,8 @@ async fn serve(
         ),
         alerts: alerts(settings)?,
         tracer: traces.map(Traces::tracer),
+        plane: plane.as_ref().map(|plane| plane.figures() as Arc<dyn DataPlane>),
+        collectors: plane.as_ref().map(Plane::collectors).unwrap_or_default(),
     })?;
     let tls = settings.tls().map(Tls::open).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -118,35 +131,47 @@ async fn serve(
             loaded
         }
     });
-    let failed = async {
-        match loading.await {
-            Ok(Ok(change)) => {
-                tracing::info!(model = change.active, took_ms = change.took_ms, "ready");
-                std::future::pending().await
-            }
-            Ok(Err(error)) => anyhow::Error::new(error),
-            Err(error) => anyhow::Error::new(error),
+    let stop_plane = CancellationToken::new();
+    let mut collecting = tokio::spawn({
+        let (service, stop, threads) = (Arc::clone(&service), stop_plane.clone(), settings.engine.threads());
+        async move {
+            let change = loading.await.context("loading the model panicked")??;
+            tracing::info!(model = change.active, took_ms = change.took_ms, "ready");
+            let Some(plane) = plane else { return Ok(ExitCode::SUCCESS) };
+            plane.run(Arc::new(InUse(service)), threads, stop).await
         }
-    };
-    let mut failure = None;
+    });
+    let mut collected = None;
     let cut_off = server
         .run(async {
+            let failed = async {
+                let ended = (&mut collecting).await;
+                let well = matches!(ended, Ok(Ok(code)) if code == ExitCode::SUCCESS);
+                collected = Some(ended);
+                if well {
+                    // Without sources, or after their end, there is still the API.
+                    std::future::pending::<()>().await;
+                }
+            };
             tokio::select! {
                 signal = stop => tracing::info!(signal, "asked to end"),
-                error = failed => failure = Some(error),
+                () = failed => {}
             }
+            stop_plane.cancel();
         })
         .await;
+    // The signal went to the data plane, too; it bounds its own end.
+    let collected = match collected {
+        Some(ended) => ended,
+        None => collecting.await,
+    };
     if cut_off > 0 {
         tracing::warn!(connections = cut_off, "the grace period is over; these were cut off");
     }
     // Joins the scoring threads and writes to disk; nothing else runs now.
     service.close().context("what was seen last could not be written")?;
     tracing::info!("ended");
-    match failure {
-        Some(error) => Err(error.context("no model could be put in use")),
-        None => Ok(ExitCode::SUCCESS),
-    }
+    collected.context("the data plane panicked")?
 }
 
 /// The model that somebody activated last; a model given by flag or file outranks it.
@@ -182,19 +207,4 @@ fn signals() -> io::Result<impl Future<Output = &'static str>> {
             _ = interrupt.recv() => "SIGINT",
         }
     })
-}
-
-/// The log goes to standard error; standard output belongs to results, of which a server has none.
-fn start_log(settings: &ServeArgs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.log_level)
-        .with_context(|| format!("log level {:?} is not valid; try info", settings.log_level))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match settings.log_format {
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-        LogFormat::Text => {
-            let colour = std::env::var_os("NO_COLOR").is_none() && io::IsTerminal::is_terminal(&io::stderr());
-            log.with_ansi(colour).try_init()
-        }
-    }
-    .map_err(|error| anyhow::anyhow!("could not start the log: {error}"))
 }

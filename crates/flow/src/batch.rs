@@ -1,6 +1,9 @@
 //! Batches, and the one bound on memory: the bytes of all batches in flight.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -47,6 +50,12 @@ impl Budget {
         self.bytes as usize - self.free.available_permits()
     }
 
+    /// Bytes that may be.
+    #[must_use]
+    pub const fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
     /// What a batch asks for. One larger than the whole budget takes all of it, and then travels alone.
     fn request(&self, records: &[Record]) -> u32 {
         let bytes: usize = records.iter().map(Record::bytes).sum();
@@ -62,11 +71,21 @@ pub struct Closed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+/// What a source handed on so far. What it sends again counts again.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Records.
+    pub records: AtomicU64,
+    /// Bytes of their text.
+    pub bytes: AtomicU64,
+}
+
 /// Where a source puts its batches.
 #[derive(Debug, Clone)]
 pub struct Outlet {
     sender: Sender<Batch<Record>>,
     budget: Budget,
+    collected: Arc<Collected>,
 }
 
 impl Outlet {
@@ -74,7 +93,19 @@ impl Outlet {
     #[must_use]
     pub fn new(budget: Budget) -> (Self, Receiver<Batch<Record>>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (Self { sender, budget }, receiver)
+        (Self { sender, budget, collected: Arc::default() }, receiver)
+    }
+
+    /// The same outlet for one source, whose records are counted there.
+    #[must_use]
+    pub fn counted(&self, collected: Arc<Collected>) -> Self {
+        Self { collected, ..self.clone() }
+    }
+
+    fn count(&self, records: &[Record]) {
+        let bytes: usize = records.iter().map(|record| record.body.len()).sum();
+        self.collected.records.fetch_add(records.len() as u64, Ordering::Relaxed);
+        self.collected.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Sends a batch as soon as its bytes fit. Waiting here is how a slow sink slows its sources down.
@@ -84,6 +115,7 @@ impl Outlet {
     pub async fn send(&self, records: Vec<Record>) -> Result<Acknowledged, Closed> {
         let bytes = self.budget.request(&records);
         let permit = Arc::clone(&self.budget.free).acquire_many_owned(bytes).await.map_err(|_| Closed)?;
+        self.count(&records);
         let (ack, acknowledged) = Ack::new();
         let batch = Batch { items: records, ack, permit: Permit(Some(permit)) };
         self.sender.send(batch).await.map_err(|_| Closed)?;
@@ -97,9 +129,10 @@ impl Outlet {
     pub fn try_send(&self, records: Vec<Record>) -> Result<Acknowledged, Full> {
         let bytes = self.budget.request(&records);
         let permit = Arc::clone(&self.budget.free).try_acquire_many_owned(bytes).map_err(|_| Full)?;
+        let place = self.sender.try_reserve().map_err(|_| Full)?;
+        self.count(&records);
         let (ack, acknowledged) = Ack::new();
-        let batch = Batch { items: records, ack, permit: Permit(Some(permit)) };
-        self.sender.try_send(batch).map_err(|_| Full)?;
+        place.send(Batch { items: records, ack, permit: Permit(Some(permit)) });
         Ok(acknowledged)
     }
 }

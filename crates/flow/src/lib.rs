@@ -20,7 +20,7 @@ mod scored;
 mod secret;
 
 pub use ack::{Ack, Acknowledged, Outcome};
-pub use batch::{Batch, Budget, Closed, Full, Outlet, Permit};
+pub use batch::{Batch, Budget, Closed, Collected, Full, Outlet, Permit};
 pub use fields::{Fields, push_json};
 pub use record::{Origin, Record, RecordId};
 pub use retry::delays;

@@ -26,6 +26,8 @@ pub struct Verdict {
     pub members: Arc<str>,
     /// The version of the model that judged.
     pub model: Arc<str>,
+    /// Who decided: `model`, or `human` where a correction is in force.
+    pub label_source: &'static str,
 }
 
 /// A record with its verdict.

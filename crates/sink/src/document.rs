@@ -17,7 +17,11 @@ pub fn push_document(event: Event<'_>, out: &mut Vec<u8>) {
         _ = write!(out, ",\"log.level\":\"{level}\"");
     }
     out.extend_from_slice(scored.verdict.members.as_bytes());
-    _ = write!(out, ",\"label_source\":\"model\",\"record_id\":\"{}\"", scored.record.id);
+    _ = write!(
+        out,
+        ",\"label_source\":\"{}\",\"record_id\":\"{}\"",
+        scored.verdict.label_source, scored.record.id
+    );
     if event.sample_rate > 1 {
         _ = write!(out, ",\"sample_rate\":{}", event.sample_rate);
     }

@@ -9,10 +9,11 @@
 //! sources wait: that is back-pressure, not an error.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use jiff::Timestamp;
 use logrisk_flow::{Delivery, Event, Outcome, delays};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
@@ -33,6 +34,20 @@ pub struct Progress {
     pub rejected: AtomicU64,
     /// Attempts that failed and were repeated.
     pub repeated: AtomicU64,
+    last_error: Mutex<Option<(Timestamp, String)>>,
+}
+
+impl Progress {
+    /// What went wrong last, and when.
+    #[must_use]
+    pub fn last_error(&self) -> Option<(Timestamp, String)> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn went_wrong(&self, error: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Timestamp::now(), error.to_owned()));
+    }
 }
 
 /// Writes what arrives in `inbox` until that ends; `false` if the sink was gone for good before.
@@ -152,11 +167,13 @@ impl<S: Sink> Writer<S> {
                     Written { rejected: vec![crate::Rejected { index: 0, reason }], again: Vec::new() }
                 }
                 Err(SinkError::Gone(error)) => {
+                    self.progress.went_wrong(&error);
                     tracing::error!(sink = &*self.name, error, "the sink is gone");
                     self.gone.store(true, Ordering::Relaxed);
                     return Ok(());
                 }
                 Err(SinkError::Unavailable(error)) => {
+                    self.progress.went_wrong(&error);
                     tracing::warn!(
                         sink = &*self.name,
                         error,
@@ -197,6 +214,7 @@ impl<S: Sink> Writer<S> {
     ) {
         self.progress.rejected.fetch_add(rejected.len() as u64, Ordering::Relaxed);
         let reason = rejected.first().map_or("", |first| first.reason.as_str());
+        self.progress.went_wrong(reason);
         let Some(dead_letters) = &self.dead_letters else {
             tracing::error!(
                 sink = &*self.name,

@@ -6,6 +6,7 @@ mod document;
 mod drive;
 mod elastic;
 mod lines;
+mod prometheus;
 mod sink;
 mod snapshot;
 
@@ -14,5 +15,6 @@ pub use document::push_document;
 pub use drive::{Progress, drive};
 pub use elastic::{Elastic, ElasticSettings};
 pub use lines::{FileSettings, Lines};
+pub use prometheus::{Prometheus, PrometheusSettings};
 pub use sink::{Gather, Rejected, Sink, SinkError, Written};
 pub use snapshot::{Snapshot, SnapshotSettings};

@@ -1,6 +1,6 @@
 //! What the server asks of the rest of logrisk. The binary implements it over its pipeline; tests over a few lines.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{any::Any, borrow::Cow, sync::Arc};
 
 use logrisk_base::{Level, PatternId, Risk, Tag};
 
@@ -38,7 +38,7 @@ pub struct Verdict {
 ///
 /// Everything but [`Self::assess`], [`Self::explain`] and [`Self::records`] takes microseconds and may run on an async
 /// thread.
-pub trait Engine: Send + Sync {
+pub trait Engine: Any + Send + Sync {
     /// The model's version.
     fn version(&self) -> &str;
 

@@ -10,6 +10,7 @@ use std::{
 
 use logrisk_base::{Risk, Tag};
 use prometheus_client::{
+    collector::Collector,
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
@@ -108,8 +109,12 @@ pub(crate) struct Scrape {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Also shows what others collect.
+    pub(crate) fn new(others: Vec<Box<dyn Collector>>) -> Self {
         let mut registry = Registry::with_prefix("logrisk");
+        for collector in others {
+            registry.register_collector(collector);
+        }
         let requests = Family::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let latency: Latency = Family::new_with_constructor(|| Histogram::new(LATENCIES));

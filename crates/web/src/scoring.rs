@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use logrisk_base::{Risk, Tag};
-use logrisk_catalogue::{Correction, Sighting};
+use logrisk_catalogue::{Correction, Recorded, Sighting};
 use opentelemetry::KeyValue;
 use serde_json::json;
 
@@ -31,6 +31,19 @@ const INLINE_LINES: usize = 64;
 const TURN: usize = 512;
 /// Between two attempts to put the next turn into a full queue.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// A line that was scored.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The line as it may be shown.
+    pub text: &'a str,
+    /// Where it came from, as lists and filters name it.
+    pub source: &'a str,
+    /// The line as the model read it.
+    pub masked: &'a Masked,
+    /// What model and rules say of it.
+    pub verdict: Verdict,
+}
 
 /// A line on its way: as it may be shown, and as the model reads it.
 pub(crate) struct Line {
@@ -209,7 +222,19 @@ impl Service {
                 Err(error) if answer.records == 0 => return Err(error),
                 Err(_) => break,
             };
-            self.record(&loaded, &lines, &fill(known, judged), source, &mut answer);
+            let verdicts = fill(known, judged);
+            let seen = lines.iter().zip(&verdicts).map(|(line, verdict)| Seen {
+                text: &line.text,
+                source,
+                masked: &line.masked,
+                verdict: *verdict,
+            });
+            let seen: Vec<_> = seen.collect();
+            for (seen, recorded) in seen.iter().zip(self.see(engine.version(), &seen)) {
+                let correction = recorded.correction.as_deref();
+                answer
+                    .add(correction.map_or(seen.verdict.risk, |correction| correction.risk), recorded.first);
+            }
         }
         if answer.new_patterns > 0 {
             self.catalogue.flush()?;
@@ -228,26 +253,17 @@ impl Service {
         Ok(answer)
     }
 
-    fn record(
-        &self,
-        loaded: &Loaded,
-        lines: &[Line],
-        verdicts: &[Verdict],
-        source: &str,
-        answer: &mut IngestAnswer,
-    ) {
+    /// Counts scored lines, in order, and shows them to those who watch. What comes back of each also tells the correction in force.
+    pub fn see(&self, model_version: &str, lines: &[Seen<'_>]) -> Vec<Recorded> {
         let now = Timestamp::now();
-        let model_version = loaded.engine.version();
         let listened = self.hub.listens();
         let (mut risks, mut unsure, mut first) = ([[0; Tag::COUNT]; Risk::COUNT], 0, 0);
-        answer.records += lines.len();
         let sightings: Vec<Sighting<'_>> = lines
             .iter()
-            .zip(verdicts)
-            .map(|(line, verdict)| Sighting {
-                pattern: line.masked.pattern,
-                masked: &line.masked.text,
-                text: &line.text,
+            .map(|Seen { text, source, masked, verdict }| Sighting {
+                pattern: masked.pattern,
+                masked: &masked.text,
+                text,
                 source,
                 at: now,
                 risk: verdict.risk,
@@ -259,22 +275,18 @@ impl Service {
             })
             .collect();
         let recorded = self.catalogue.record(&sightings);
-        for ((line, verdict), recorded) in lines.iter().zip(verdicts).zip(&recorded) {
+        for (Seen { text, source, masked, verdict }, recorded) in lines.iter().zip(&recorded) {
             let correction = recorded.correction.as_deref();
             let risk = correction.map_or(verdict.risk, |correction| correction.risk);
             let tag = correction.and_then(|correction| correction.tag).unwrap_or(verdict.tag);
-            if let Some(count) = answer.by_risk.get_mut(usize::from(risk.get())) {
-                *count += 1;
-            }
-            answer.max_risk = answer.max_risk.max(Some(risk.get()));
-            first += usize::from(recorded.first);
+            first += u64::from(recorded.first);
             unsure += u64::from(verdict.unsure && correction.is_none());
             count(&mut risks, risk.get(), tag.as_str());
             if !recorded.silenced {
-                self.alert(&line.text, &line.masked, verdict, correction);
+                self.alert(text, masked, verdict, correction);
             }
             if listened && !recorded.silenced {
-                let row = LineRow::new(&line.masked, verdict, recorded, now, source, &line.text);
+                let row = LineRow::new(masked, verdict, recorded, now, source, text);
                 let novel = recorded.first.then(|| serde_json::to_string(&row).ok()).flatten();
                 self.hub.line(row);
                 if let Some(json) = novel {
@@ -283,10 +295,10 @@ impl Service {
             }
         }
         self.metrics.count_lines(&risks);
-        self.metrics.new_patterns.inc_by(first as u64);
+        self.metrics.new_patterns.inc_by(first);
         self.metrics.ingested_lines.inc_by(lines.len() as u64);
-        answer.new_patterns += first;
         self.metrics.unsure_lines.inc_by(unsure);
+        recorded
     }
 
     /// Masks a line without judging it: what `feedback` on a line needs. Also gives the model's risk, if it is known.

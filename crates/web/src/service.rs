@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use logrisk_catalogue::{Activation, Catalogue, CatalogueError};
 use opentelemetry::global::BoxedTracer;
+use prometheus_client::collector::Collector;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     error::ApiError,
     hub::Hub,
     metrics::Metrics,
+    plane::DataPlane,
     scoring::read_lines,
     view::{ModelChange, Totals},
 };
@@ -53,6 +55,10 @@ pub struct Parts {
     pub alerts: Option<Alerts>,
     /// What takes the spans of requests.
     pub tracer: Option<BoxedTracer>,
+    /// The data plane beside the server.
+    pub plane: Option<Arc<dyn DataPlane>>,
+    /// Metrics of others, for `/metrics`.
+    pub collectors: Vec<Box<dyn Collector>>,
 }
 
 /// Everything that handlers share.
@@ -71,6 +77,7 @@ pub struct Service {
     pub(crate) access: Access,
     pub(crate) alerts: Option<Alerts>,
     pub(crate) tracer: Option<BoxedTracer>,
+    pub(crate) plane: Option<Arc<dyn DataPlane>>,
     pub(crate) deadline: Duration,
     /// Held while a line is explained.
     pub(crate) explaining: Semaphore,
@@ -93,10 +100,11 @@ impl Service {
             batcher: Batcher::start(parts.scoring_threads, parts.queue_lines)?,
             hub: Arc::new(Hub::new(parts.streams_per_client)),
             bodies: parts.bodies,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(parts.collectors),
             access: parts.access,
             alerts: parts.alerts,
             tracer: parts.tracer,
+            plane: parts.plane,
             deadline: parts.deadline,
             explaining: Semaphore::new(1),
             ready: AtomicBool::new(false),

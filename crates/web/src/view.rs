@@ -135,6 +135,18 @@ pub struct IngestAnswer {
     pub max_risk: Option<u8>,
 }
 
+impl IngestAnswer {
+    /// Counts a record of that risk, `first` if its pattern was never seen before.
+    pub(crate) fn add(&mut self, risk: Risk, first: bool) {
+        self.records += 1;
+        self.new_patterns += usize::from(first);
+        if let Some(count) = self.by_risk.get_mut(usize::from(risk.get())) {
+            *count += 1;
+        }
+        self.max_risk = self.max_risk.max(Some(risk.get()));
+    }
+}
+
 /// A scored line on the stream: a row of the page's Now.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct LineRow {

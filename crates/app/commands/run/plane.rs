@@ -9,11 +9,12 @@
 //! that was read.
 
 use std::{
+    iter,
     path::PathBuf,
     pin::pin,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -23,7 +24,8 @@ use std::{
 use anyhow::Context as _;
 use logrisk_collect::{Forward, Http, Source, SourceError, Stdin, Syslog, Tail};
 use logrisk_flow::{Budget, Delivery, Outlet};
-use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Sink, Snapshot, drive};
+use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Prometheus, Sink, Snapshot, drive};
+use prometheus_client::collector::Collector;
 use tokio::{
     sync::{
         mpsc::{self, UnboundedReceiver},
@@ -35,12 +37,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    figures::Figures,
+    observe,
     replay::Replay,
     routes::Routes,
-    scoring::{self, Exit},
+    scoring::{self, Exit, Scorer},
     settings::{RunSettings, Settings, SinkSettings, SourceSettings},
 };
-use crate::pipeline::Pipeline;
 
 /// Everything between reading the settings and the end.
 pub struct Plane {
@@ -48,6 +51,9 @@ pub struct Plane {
     sinks: Vec<(String, SinkSettings)>,
     routes: Routes,
     run: RunSettings,
+    figures: Arc<Figures>,
+    /// The counters of the sink `prometheus`, if there is one.
+    counters: Option<Prometheus>,
 }
 
 /// Where records come from.
@@ -56,27 +62,50 @@ enum Origin {
     Letters(Replay),
 }
 
-/// The sinks at work.
+/// The sinks at work, and what they share.
 struct Sinks {
     tasks: JoinSet<(Arc<str>, bool)>,
-    progress: Vec<(Arc<str>, Arc<Progress>)>,
+    figures: Arc<Figures>,
+    dead_letters: Option<Arc<DeadLetters>>,
+    /// Where a sink keeps what is not written yet.
+    spool: PathBuf,
 }
 
 impl Plane {
     /// The data plane of these settings.
     pub fn of(settings: &Settings) -> Self {
         let sinks: Vec<_> = settings.sinks.iter().map(|(name, own)| (name.clone(), own.clone())).collect();
+        let sources = settings.sources.iter();
+        let sources = sources.map(|(name, own)| (name.clone(), Origin::Source(own.clone()))).collect();
+        Self::new(settings, sources, sinks)
+    }
+
+    fn new(settings: &Settings, sources: Vec<(String, Origin)>, sinks: Vec<(String, SinkSettings)>) -> Self {
         let names: Vec<_> = sinks.iter().map(|(name, _)| name.as_str()).collect();
-        Self {
-            routes: Routes::new(&settings.routes, &names),
-            sources: settings
-                .sources
-                .iter()
-                .map(|(name, own)| (name.clone(), Origin::Source(own.clone())))
-                .collect(),
-            sinks,
-            run: settings.run.clone(),
-        }
+        let figures = Figures {
+            sources: sources.iter().map(|(name, _)| (name.as_str().into(), Arc::default())).collect(),
+            sinks: names.iter().map(|name| ((*name).into(), Arc::default())).collect(),
+            budget: Budget::new(settings.run.in_flight_mebibytes << 20),
+            running: OnceLock::new(),
+        };
+        let counters = sinks.iter().find_map(|(_, sink)| match sink {
+            SinkSettings::Prometheus(settings) => Some(Prometheus::new(settings.clone())),
+            _ => None,
+        });
+        let routes = Routes::new(&settings.routes, &names);
+        Self { sources, sinks, routes, run: settings.run.clone(), figures: Arc::new(figures), counters }
+    }
+
+    /// What it did so far.
+    pub fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// The same for `/metrics`, with what the sink `prometheus` counts.
+    pub fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        let figures = Box::new(self.figures()) as Box<dyn Collector>;
+        let counters = self.counters.clone().map(|counters| Box::new(counters) as Box<dyn Collector>);
+        iter::once(figures).chain(counters).collect()
     }
 
     /// A data plane from files of dead letters to the sink that refused them.
@@ -84,18 +113,17 @@ impl Plane {
         let own = settings.sinks.get(sink).with_context(|| {
             format!("the dead letters are for the sink {sink}, which the settings do not have any more")
         })?;
+        let sources = vec![("dead letters".to_owned(), Origin::Letters(Replay::new(files)))];
         Ok(Self {
-            sources: vec![("dead letters".to_owned(), Origin::Letters(Replay::new(files)))],
-            sinks: vec![(sink.to_owned(), own.clone())],
             routes: Routes::new(&[], &[sink]),
-            run: settings.run.clone(),
+            ..Self::new(settings, sources, vec![(sink.to_owned(), own.clone())])
         })
     }
 
     /// Whether what the settings name is there: folders that can be written to, servers that answer.
     pub async fn check(&self) -> Vec<(String, anyhow::Result<String>)> {
         let mut findings = Vec::new();
-        let data = &self.run.data_dir;
+        let data = self.run.data_dir();
         let made =
             std::fs::create_dir_all(data).with_context(|| format!("could not make {}", data.display()));
         findings.push(("data folder".to_owned(), made.map(|()| data.display().to_string())));
@@ -112,7 +140,7 @@ impl Plane {
         }
         for (name, sink) in &self.sinks {
             let found = match sink {
-                SinkSettings::Stdout => continue,
+                SinkSettings::Stdout | SinkSettings::Prometheus(_) => continue,
                 SinkSettings::Elastic(settings) => match Elastic::open(settings.clone()) {
                     Ok(elastic) => elastic.check().await.map_err(anyhow::Error::from),
                     Err(error) => Err(anyhow::Error::msg(error)),
@@ -132,29 +160,38 @@ impl Plane {
     /// Runs until all sources have ended, or a signal or `stop` asks them to.
     pub async fn run(
         self,
-        pipeline: Pipeline,
+        scorer: Arc<dyn Scorer>,
         threads: usize,
         stop: CancellationToken,
     ) -> anyhow::Result<ExitCode> {
         // Asked for first: a signal that comes while sinks are opened counts too.
         let mut signal = pin!(signals()?);
-        let Self { sources, sinks, routes, run } = self;
-        let dead_letters = open_dead_letters(&run)?;
-        let mut exits = Vec::new();
-        let mut working = Sinks { tasks: JoinSet::new(), progress: Vec::new() };
-        for (name, settings) in sinks {
-            exits.push(start_sink(name.into(), settings, &run, dead_letters.clone(), &mut working)?);
+        if let Some(address) = self.run.address {
+            observe::answer(address, &self).await?;
         }
-        let (outlet, inbox) = Outlet::new(Budget::new(run.in_flight_mebibytes << 20));
-        let scoring = scoring::start(threads, pipeline, routes, exits, inbox)
+        let Self { sources, sinks, routes, run, figures, counters } = self;
+        let mut exits = Vec::new();
+        let mut working = Sinks {
+            tasks: JoinSet::new(),
+            figures: Arc::clone(&figures),
+            dead_letters: open_dead_letters(&run)?,
+            spool: run.data_dir().join("spool"),
+        };
+        for (name, settings) in sinks {
+            exits.push(working.start(name.into(), settings, counters.as_ref())?);
+        }
+        let (outlet, inbox) = Outlet::new(figures.budget.clone());
+        let scoring = scoring::start(threads, scorer, routes, exits, inbox)
             .context("could not start the scoring threads")?;
         let scored = end_of(scoring);
         let mut collecting = JoinSet::new();
         for (name, settings) in sources {
-            start_source(name.into(), settings, &run, outlet.clone(), &stop, &mut collecting);
+            let outlet = outlet.counted(figures.source(&name));
+            start_source(name.into(), settings, &run, outlet, &stop, &mut collecting);
         }
         drop(outlet);
-        tracing::info!(sources = collecting.len(), sinks = working.progress.len(), "running");
+        _ = figures.running.set(());
+        tracing::info!(sources = collecting.len(), sinks = figures.sinks.len(), "running");
 
         let mut failed = false;
         while !stop.is_cancelled() && !collecting.is_empty() {
@@ -189,7 +226,7 @@ impl Plane {
             () = drained => true,
             () = grace => false,
         };
-        let unfinished = report(&working.progress);
+        let unfinished = report(&figures.sinks);
         Ok(if failed || unfinished || !in_time { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -221,37 +258,42 @@ fn open_dead_letters(run: &RunSettings) -> anyhow::Result<Option<Arc<DeadLetters
     Ok(Some(Arc::new(opened)))
 }
 
-fn start_sink(
-    name: Arc<str>,
-    settings: SinkSettings,
-    run: &RunSettings,
-    dead_letters: Option<Arc<DeadLetters>>,
-    sinks: &mut Sinks,
-) -> anyhow::Result<Exit> {
-    let (sender, inbox) = mpsc::unbounded_channel();
-    let exit_name = Arc::clone(&name);
-    let progress = Arc::new(Progress::default());
-    let exit = Exit { inbox: sender, progress: Arc::clone(&progress) };
-    sinks.progress.push((Arc::clone(&name), Arc::clone(&progress)));
-    let at_work = Driven { name, inbox, dead_letters, progress };
-    match settings {
-        SinkSettings::Stdout => at_work.spawn(Lines::stdout(), &mut sinks.tasks),
-        SinkSettings::Elastic(settings) => {
-            let elastic = Elastic::open(settings).map_err(anyhow::Error::msg);
-            at_work.spawn(elastic.with_context(|| format!("sink {exit_name}"))?, &mut sinks.tasks);
+impl Sinks {
+    /// Opens a sink and has it written to.
+    fn start(
+        &mut self,
+        name: Arc<str>,
+        settings: SinkSettings,
+        counters: Option<&Prometheus>,
+    ) -> anyhow::Result<Exit> {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let progress = self.figures.sink(&name);
+        let exit = Exit { inbox: sender, progress: Arc::clone(&progress) };
+        let at_work =
+            Driven { name: Arc::clone(&name), inbox, dead_letters: self.dead_letters.clone(), progress };
+        let tasks = &mut self.tasks;
+        match settings {
+            SinkSettings::Stdout => at_work.spawn(Lines::stdout(), tasks),
+            SinkSettings::Elastic(settings) => {
+                let elastic = Elastic::open(settings).map_err(anyhow::Error::msg);
+                at_work.spawn(elastic.with_context(|| format!("sink {name}"))?, tasks);
+            }
+            SinkSettings::Snapshot(settings) => {
+                let snapshot = Snapshot::open(&name, &settings, &self.spool).map_err(anyhow::Error::msg);
+                at_work.spawn(snapshot.with_context(|| format!("sink {name}"))?, tasks);
+            }
+            SinkSettings::File(settings) => {
+                let path = settings.path.display().to_string();
+                let file = Lines::file(settings).with_context(|| format!("could not open {path}"))?;
+                at_work.spawn(file, tasks);
+            }
+            SinkSettings::Prometheus(settings) => {
+                let counters = counters.cloned().unwrap_or_else(|| Prometheus::new(settings));
+                at_work.spawn(counters, tasks);
+            }
         }
-        SinkSettings::Snapshot(settings) => {
-            let snapshot = Snapshot::open(&exit_name, &settings, &run.data_dir.join("spool"))
-                .map_err(anyhow::Error::msg);
-            at_work.spawn(snapshot.with_context(|| format!("sink {exit_name}"))?, &mut sinks.tasks);
-        }
-        SinkSettings::File(settings) => {
-            let path = settings.path.display().to_string();
-            let file = Lines::file(settings).with_context(|| format!("could not open {path}"))?;
-            at_work.spawn(file, &mut sinks.tasks);
-        }
+        Ok(exit)
     }
-    Ok(exit)
 }
 
 /// What every sink's loop needs.
@@ -296,7 +338,7 @@ fn start_source(
         });
     }
     let stop = stop.clone();
-    let checkpoints = run.data_dir.join("checkpoints");
+    let checkpoints = run.data_dir().join("checkpoints");
     let settings = match origin {
         Origin::Source(settings) => settings,
         Origin::Letters(letters) => return spawn(name, letters, outlet, stop, tasks),

@@ -14,7 +14,18 @@ use logrisk_sink::Progress;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 
 use super::routes::Routes;
-use crate::pipeline::{Pipeline, Worker};
+use crate::pipeline::{Known, Pipeline, Worker};
+
+/// What records are scored with.
+pub trait Scorer: Send + Sync {
+    /// The pipeline for the next batch. Without one, the batch's source sends it again.
+    fn pipeline(&self) -> Option<Arc<Pipeline>>;
+
+    /// Is shown what a pipeline said of records, and puts in another's place what people said of them.
+    fn show(&self, pipeline: &Pipeline, records: &[Record], known: &mut [Arc<Known>]) {
+        _ = (pipeline, records, known);
+    }
+}
 
 /// A sink, as the scoring threads see it.
 pub struct Exit {
@@ -26,8 +37,7 @@ pub struct Exit {
 
 /// What the threads share.
 struct Shared {
-    pipeline: Pipeline,
-    model: Arc<str>,
+    scorer: Arc<dyn Scorer>,
     routes: Routes,
     exits: Vec<Exit>,
     /// The number of the next batch, and where it comes from.
@@ -55,14 +65,13 @@ struct Departure {
 /// When the system gives no thread.
 pub fn start(
     threads: usize,
-    pipeline: Pipeline,
+    scorer: Arc<dyn Scorer>,
     routes: Routes,
     exits: Vec<Exit>,
     inbox: Receiver<Batch<Record>>,
 ) -> std::io::Result<Vec<JoinHandle<()>>> {
     let shared = Arc::new(Shared {
-        model: pipeline.model.version().into(),
-        pipeline,
+        scorer,
         routes,
         exits,
         inbox: Mutex::new((0, inbox)),
@@ -85,7 +94,7 @@ impl Shared {
                 tracing::error!("scoring a batch panicked; its source sends it again");
                 worker = Worker::default();
             }
-            self.depart(number, departure.ok());
+            self.depart(number, departure.ok().flatten());
         }
     }
 
@@ -96,21 +105,27 @@ impl Shared {
         Some((inbox.0 - 1, batch))
     }
 
-    fn score(&self, mut batch: Batch<Record>, worker: &mut Worker) -> Departure {
+    fn score(&self, mut batch: Batch<Record>, worker: &mut Worker) -> Option<Departure> {
         let now = Timestamp::now();
-        let records = mem::take(&mut batch.items);
+        let pipeline = self.scorer.pipeline()?;
+        let mut records = mem::take(&mut batch.items);
         let mut times = Vec::with_capacity(records.len());
         let texts = records.iter().map(|record| (record.body.as_str(), record.level));
-        let scored = self.pipeline.score_all(texts, worker, |parsed| times.push(parsed.time(now)));
-        let known: Vec<_> = scored.into_iter().map(|scored| (redacted(scored.text), scored.known)).collect();
-        let mut items = Vec::with_capacity(records.len());
-        for ((mut record, (redacted, known)), told) in records.into_iter().zip(known).zip(times) {
+        let scored = pipeline.score_all(texts, worker, |parsed| times.push(parsed.time(now)));
+        let (redacted, mut known): (Vec<_>, Vec<_>) =
+            scored.into_iter().map(|scored| (redacted(scored.text), scored.known)).unzip();
+        for (record, redacted) in records.iter_mut().zip(redacted) {
             if let Some(redacted) = redacted {
                 record.body = redacted;
             }
+        }
+        self.scorer.show(&pipeline, &records, &mut known);
+        let model: Arc<str> = pipeline.model.version().into();
+        let scored = |((record, known), told): ((Record, Arc<Known>), Option<Timestamp>)| Scored {
             // A runtime knows its clock and its zone better than the text does.
-            let time = record.time.or(told).unwrap_or(now);
-            let verdict = Verdict {
+            time: record.time.or(told).unwrap_or(now),
+            record,
+            verdict: Verdict {
                 pattern: known.pattern,
                 masked: Arc::clone(&known.masked),
                 risk: known.label,
@@ -118,13 +133,14 @@ impl Shared {
                 tag: known.tag,
                 level: known.level,
                 members: Arc::clone(&known.json_members),
-                model: Arc::clone(&self.model),
-            };
-            items.push(Scored { record, time, verdict });
-        }
+                model: Arc::clone(&model),
+                label_source: known.label_source(),
+            },
+        };
+        let items: Vec<_> = records.into_iter().zip(known).zip(times).map(scored).collect();
         let chosen = self.routes.choose(&items);
         let (shipment, ack) = Shipment::new(Batch { items, ack: batch.ack, permit: batch.permit });
-        Departure { shipment, ack, chosen }
+        Some(Departure { shipment, ack, chosen })
     }
 
     /// Sends the batch, or leaves it to the thread that brings what is missing before it.

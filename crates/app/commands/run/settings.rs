@@ -2,17 +2,21 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::bail;
 use garde::Validate;
 use logrisk_collect::{ForwardSettings, HttpSettings, SyslogSettings, TailSettings};
-use logrisk_sink::{ElasticSettings, FileSettings, SnapshotSettings};
+use logrisk_sink::{ElasticSettings, FileSettings, PrometheusSettings, SnapshotSettings};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::routes::RouteSettings;
-use crate::settings::{EngineSettings, place, read};
+use crate::{
+    log::LogFormat,
+    settings::{EngineSettings, place, read},
+};
 
 /// A settings file, as far as `logrisk run` reads it. Unknown fields are refused, since a misspelt setting must not go
 /// unnoticed; the sections of `logrisk serve` may be there.
@@ -23,7 +27,8 @@ pub struct Settings {
     #[garde(length(min = 1), dive)]
     pub sources: BTreeMap<String, SourceSettings>,
     /// Where they go, by names of your own.
-    #[garde(length(min = 1), dive)]
+    #[garde(dive)]
+    #[serde(default)]
     pub sinks: BTreeMap<String, SinkSettings>,
     /// Which records go to which sink; a sink that no route names gets all.
     #[garde(dive)]
@@ -44,6 +49,9 @@ pub struct Settings {
     #[garde(skip)]
     #[serde(default, rename = "alerts")]
     _alerts: IgnoredAny,
+    #[garde(skip)]
+    #[serde(default, rename = "traces")]
+    _traces: IgnoredAny,
 }
 
 /// One source.
@@ -74,15 +82,21 @@ pub enum SinkSettings {
     Snapshot(#[garde(dive)] SnapshotSettings),
     /// JSON lines at the end of a file.
     File(#[garde(dive)] FileSettings),
+    /// Counters for Prometheus, at `run.address` or the server's `/metrics`.
+    Prometheus(#[garde(dive)] PrometheusSettings),
 }
 
 /// The data plane as a whole.
 #[derive(Debug, Clone, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSettings {
-    /// Folder for checkpoints. Keep it: without it everything is read again.
+    /// Folder for checkpoints, `/var/lib/logrisk` if absent; a server beside the data plane uses its own instead. Keep it:
+    /// without it everything is read again.
     #[garde(skip)]
-    pub data_dir: PathBuf,
+    pub data_dir: Option<PathBuf>,
+    /// Where to answer `/metrics`, `/livez` and `/readyz`: `127.0.0.1:9598`; nowhere if absent. A server beside it does that itself.
+    #[garde(skip)]
+    pub address: Option<SocketAddr>,
     /// Folder for records that a sink refused for good; without it they are counted and lost.
     #[garde(skip)]
     pub dead_letter: Option<PathBuf>,
@@ -100,12 +114,20 @@ pub struct RunSettings {
 impl Default for RunSettings {
     fn default() -> Self {
         Self {
-            data_dir: PathBuf::from("/var/lib/logrisk"),
+            data_dir: None,
+            address: None,
             dead_letter: None,
             in_flight_mebibytes: 64,
             grace_secs: 20,
             redact_personal: false,
         }
+    }
+}
+
+impl RunSettings {
+    /// The folder for checkpoints.
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or(Path::new("/var/lib/logrisk"))
     }
 }
 
@@ -125,20 +147,31 @@ impl Default for LogSettings {
     }
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
 impl Settings {
-    /// Reads and validates a settings file.
+    /// Reads and validates a settings file for `logrisk run`.
     ///
     /// # Errors
     /// The file cannot be read, or what is wrong in it, with line and column.
     pub fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let settings = Self::beside_server(path)?;
+        let name = path.display();
+        if settings.sinks.is_empty() {
+            bail!(
+                "settings {name}: there is no sink; only `logrisk serve`, which shows records on its page, can do without"
+            );
+        }
+        let counts = settings.sinks.values().any(|sink| matches!(sink, SinkSettings::Prometheus(_)));
+        if counts && settings.run.address.is_none() {
+            bail!("settings {name}: the sink prometheus needs an address where it is read: run.address");
+        }
+        Ok(settings)
+    }
+
+    /// Reads and validates the same for a data plane within `logrisk serve`, whose page is a sink of its own.
+    ///
+    /// # Errors
+    /// As [`Self::of_file`].
+    pub fn beside_server(path: &Path) -> anyhow::Result<Self> {
         let settings: Self = read(path)?;
         let name = path.display();
         for route in &settings.routes {
@@ -161,6 +194,12 @@ impl Settings {
         let stdins = settings.sources.values().filter(|source| matches!(source, SourceSettings::Stdin));
         if stdins.count() > 1 {
             bail!("settings {name}: there is one standard input, and two sources that read it");
+        }
+        let counting = settings.sinks.values().filter(|sink| matches!(sink, SinkSettings::Prometheus(_)));
+        if counting.count() > 1 {
+            bail!(
+                "settings {name}: two sinks of the kind prometheus would count under one name; make it one"
+            );
         }
         Ok(settings)
     }

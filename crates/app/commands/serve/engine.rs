@@ -5,11 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use logrisk_base::{PatternId, Risk};
+use logrisk_base::PatternId;
 use logrisk_web::{CacheFigures, DriftFigures, Engine, Masked, Verdict};
 
 use crate::{
     assemble::{Assembler, Block, Take},
+    drift::Drift,
     pipeline::{Known, Pipeline, Worker},
 };
 
@@ -18,16 +19,19 @@ const UNMASKED_BYTES: usize = 2048;
 
 /// A pipeline, and buffers for as many threads as use it at once.
 pub struct PipelineEngine {
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     workers: Mutex<Vec<Worker>>,
-    drift: Mutex<DriftFigures>,
 }
 
 impl PipelineEngine {
-    /// An engine over a pipeline with a cache. `expected` is the share of each risk in training, if that is known.
-    pub fn new(pipeline: Pipeline, expected: Option<[f64; Risk::COUNT]>) -> Self {
-        let drift = Mutex::new(DriftFigures { expected, ..DriftFigures::default() });
-        Self { pipeline, workers: Mutex::default(), drift }
+    /// An engine over a pipeline with a cache.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline: Arc::new(pipeline), workers: Mutex::default() }
+    }
+
+    /// The pipeline itself.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.pipeline)
     }
 
     /// Lends a thread's buffers, which are given back afterwards.
@@ -37,23 +41,6 @@ impl PipelineEngine {
         let done = work(&mut worker);
         lock(&self.workers).push(worker);
         done
-    }
-
-    fn count(&self, texts: &[Masked], verdicts: &[Verdict]) {
-        let (tokenizer, mut ids) = (self.pipeline.model.tokenizer(), Vec::new());
-        for masked in texts {
-            // A microsecond, of the hundreds that judging it took.
-            tokenizer.encode_into(&masked.text, self.pipeline.model.limit(), &mut ids);
-        }
-        let unknown = ids.iter().filter(|id| **id == tokenizer.unknown()).count();
-        let mut drift = lock(&self.drift);
-        drift.tokens += ids.len() as u64;
-        drift.unknown_tokens += unknown as u64;
-        for verdict in verdicts {
-            if let Some(count) = drift.by_risk.get_mut(usize::from(verdict.risk.get())) {
-                *count += 1;
-            }
-        }
     }
 }
 
@@ -85,9 +72,7 @@ impl Engine for PipelineEngine {
         let levels: Vec<_> = texts.iter().map(|masked| masked.level).collect();
         let owned = texts.iter().map(|masked| Box::from(&*masked.text)).collect();
         let known = self.with_worker(|worker| self.pipeline.assess(owned, &levels, worker));
-        let verdicts: Vec<_> = known.iter().map(verdict).collect();
-        self.count(texts, &verdicts);
-        verdicts
+        known.iter().map(verdict).collect()
     }
 
     fn explain(&self, masked: &Masked) -> Option<serde_json::Value> {
@@ -121,7 +106,7 @@ impl Engine for PipelineEngine {
     }
 
     fn drift(&self) -> DriftFigures {
-        *lock(&self.drift)
+        self.pipeline.drift.as_ref().map(Drift::figures).unwrap_or_default()
     }
 }
 
@@ -130,7 +115,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn verdict(known: &Arc<Known>) -> Verdict {
+/// As the server says it.
+pub fn verdict(known: &Arc<Known>) -> Verdict {
     Verdict {
         risk: known.label,
         score: known.score,

@@ -17,11 +17,12 @@ use super::{
     super::model::{built_in_manifest, open_archive},
     engine::PipelineEngine,
 };
-use crate::{commands::score::EngineArgs, system};
+use crate::{commands::score::EngineArgs, drift::Drift, system};
 
 /// Where `--model` and the models folder point.
 pub struct AppModels {
     engine: EngineArgs,
+    redactions: Redactions,
     folder: Option<PathBuf>,
 }
 
@@ -33,8 +34,8 @@ struct Place {
 
 impl AppModels {
     /// Models lie in the folder `models` of the data folder, each a folder or a `.tar.zst` of its own.
-    pub fn new(engine: EngineArgs, data: Option<&Path>) -> Self {
-        Self { engine, folder: data.map(|data| data.join("models")) }
+    pub fn new(engine: EngineArgs, redactions: Redactions, data: Option<&Path>) -> Self {
+        Self { engine, redactions, folder: data.map(|data| data.join("models")) }
     }
 
     /// All models that can be opened; what cannot is named in the log and left out.
@@ -85,7 +86,9 @@ impl Models for AppModels {
         }
         let broken = |error: anyhow::Error| ModelsError::Broken(format!("{error:#}"));
         // A thread that ends leaves nothing of what loading needed: four times the model's own memory.
-        let loading = thread::Builder::new().name("load".to_owned()).spawn(move || load(&arguments));
+        let redactor = Redactor::new(self.redactions);
+        let loading =
+            thread::Builder::new().name("load".to_owned()).spawn(move || load(&arguments, redactor));
         let loaded = loading.map_err(|error| broken(error.into()))?.join();
         system::give_back();
         let engine =
@@ -94,12 +97,12 @@ impl Models for AppModels {
     }
 }
 
-fn load(arguments: &EngineArgs) -> anyhow::Result<PipelineEngine> {
+fn load(arguments: &EngineArgs, redactor: Redactor) -> anyhow::Result<PipelineEngine> {
     let archive = open_archive(arguments.model.as_deref(), arguments.tokenizer.as_deref())?;
     let expected = risk_shares(&archive.description.figures);
-    let redactor = Redactor::new(Redactions::default());
-    let pipeline = arguments.pipeline_of(archive, Some(redactor), true)?;
-    Ok(PipelineEngine::new(pipeline, expected))
+    let mut pipeline = arguments.pipeline_of(archive, Some(redactor), true)?;
+    pipeline.drift = Some(Drift::new(expected));
+    Ok(PipelineEngine::new(pipeline))
 }
 
 /// The share of each risk among the lines that the model was calibrated on, if its figures say so.

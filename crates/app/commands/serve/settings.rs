@@ -13,7 +13,13 @@ use logrisk_base::Risk;
 use logrisk_web::{Channel, Key, Scope, TlsFiles};
 use serde::Deserialize;
 
-use crate::commands::score::{EngineArgs, parse_risk};
+use crate::{
+    commands::{
+        run,
+        score::{EngineArgs, parse_risk},
+    },
+    log::LogFormat,
+};
 
 /// Serve the API and the page.
 #[derive(Debug, Clone, Args)]
@@ -168,14 +174,6 @@ impl From<ChannelName> for Channel {
     }
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
 /// A key: who, what for, and the SHA-256 of its text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -275,6 +273,17 @@ impl ServeArgs {
     /// The address of the web hook; an empty one, as compose files leave it, is none.
     pub fn alert_url(&self) -> Option<&str> {
         self.alert_url.as_deref().map(str::trim).filter(|url| !url.is_empty())
+    }
+
+    /// The data plane that the settings file describes, if it has sources or sinks.
+    ///
+    /// # Errors
+    /// What is wrong in it, with line and column.
+    pub fn data_plane(&self) -> anyhow::Result<Option<run::Settings>> {
+        let Some(file) = self.config.as_deref().filter(|file| run::is_for_run(file)) else { return Ok(None) };
+        let mut settings = run::Settings::beside_server(file)?;
+        settings.run.data_dir = settings.run.data_dir.or_else(|| self.data_dir.clone());
+        Ok(Some(settings))
     }
 
     /// The address of the collector; an empty one is none.

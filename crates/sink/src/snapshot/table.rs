@@ -88,7 +88,7 @@ impl Row {
             tag: verdict.tag.to_string(),
             risk: verdict.risk.get(),
             risk_score: verdict.score,
-            label_source: "model".to_owned(),
+            label_source: verdict.label_source.to_owned(),
             model_version: verdict.model.to_string(),
             pattern_id: verdict.pattern.to_string(),
             count: u64::from(event.sample_rate),

@@ -12,7 +12,11 @@ use super::{
     text::{age, grouped},
     visitor::{Frame, Visitor},
 };
-use crate::{metrics::Scrape, service::Service};
+use crate::{
+    metrics::Scrape,
+    plane::{DataPlane, Flow},
+    service::Service,
+};
 
 #[derive(Template)]
 #[template(path = "health.html")]
@@ -24,6 +28,18 @@ struct HealthPage {
     lines: String,
     patterns: String,
     sources: Vec<(super::text::Shown, String)>,
+    flows: Vec<FlowRow>,
+}
+
+/// A source or a sink of the data plane.
+struct FlowRow {
+    kind: &'static str,
+    name: String,
+    records: String,
+    waiting: String,
+    refused: String,
+    /// What went wrong last, and how long ago.
+    last_error: Option<(String, super::text::Shown)>,
 }
 
 /// One row of the table.
@@ -74,8 +90,10 @@ pub(crate) async fn page(State(service): State<Arc<Service>>, visitor: Visitor) 
     let mut sources: Vec<_> = service.catalogue.sources().into_iter().collect();
     sources.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
     sources.truncate(12);
+    let flows = service.plane.as_deref().map(|plane| flows(plane, now)).unwrap_or_default();
     let page = HealthPage {
         frame,
+        flows,
         summary,
         checks,
         started,
@@ -87,6 +105,19 @@ pub(crate) async fn page(State(service): State<Arc<Service>>, visitor: Visitor) 
             .collect(),
     };
     html(StatusCode::OK, &page)
+}
+
+fn flows(plane: &dyn DataPlane, now: Timestamp) -> Vec<FlowRow> {
+    let row = |kind: &'static str, flow: Flow| FlowRow {
+        kind,
+        records: grouped(flow.records),
+        waiting: if kind == "sink" { grouped(flow.waiting) } else { String::new() },
+        refused: if kind == "sink" { grouped(flow.refused) } else { String::new() },
+        last_error: flow.last_error.map(|(at, error)| (age(now, at), super::text::shown(&error))),
+        name: flow.name,
+    };
+    let sources = plane.sources().into_iter().map(|flow| row("source", flow));
+    sources.chain(plane.sinks().into_iter().map(|flow| row("sink", flow))).collect()
 }
 
 fn checks(service: &Service, scrape: &Scrape, now: Timestamp) -> Vec<Check> {
@@ -156,6 +187,16 @@ fn checks(service: &Service, scrape: &Scrape, now: Timestamp) -> Vec<Check> {
             "The server's log names each with its request id.",
         ),
     ];
+    if let Some(plane) = &service.plane {
+        let refused: u64 = plane.sinks().iter().map(|sink| sink.refused).sum();
+        checks.push(Check::new(
+            "records refused by sinks",
+            grouped(refused),
+            "0",
+            refused == 0,
+            "`logrisk replay-dead-letter --list` says why; without run.dead_letter they are lost.",
+        ));
+    }
     if service.alerts.is_some() {
         checks.push(Check::new(
             "alerts not delivered",

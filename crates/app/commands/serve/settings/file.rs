@@ -8,11 +8,12 @@ use std::{
 use clap::{ArgMatches, CommandFactory as _, parser::ValueSource};
 use garde::Validate;
 use logrisk_base::Risk;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use super::{ChannelName, KeySetting, LogFormat, ServeArgs};
+use super::{ChannelName, KeySetting, ServeArgs};
 use crate::{
     commands::Cli,
+    log::LogFormat,
     settings::{EngineSettings, read},
 };
 
@@ -30,6 +31,19 @@ struct File {
     traces: TracesFile,
     #[garde(skip)]
     log: LogFile,
+    /// Those of the data plane, which `run::Settings` reads.
+    #[garde(skip)]
+    #[serde(rename = "sources")]
+    _sources: IgnoredAny,
+    #[garde(skip)]
+    #[serde(rename = "sinks")]
+    _sinks: IgnoredAny,
+    #[garde(skip)]
+    #[serde(rename = "routes")]
+    _routes: IgnoredAny,
+    #[garde(skip)]
+    #[serde(rename = "run")]
+    _run: IgnoredAny,
 }
 
 #[derive(Debug, Default, Deserialize, Validate)]
@@ -143,7 +157,7 @@ impl ServeArgs {
                 }
             };
         }
-        let File { serve, engine, alerts, traces, log } = file;
+        let File { serve, engine, alerts, traces, log, .. } = file;
         take!(serve => host, port, data_dir, keys, allowed_origins, body_mebibytes, bodies_mebibytes, queue_lines,
             streams_per_client, connections, header_timeout_secs, request_timeout_secs, grace_secs);
         take!(alerts => url => alert_url, channel => alert_channel, routing_key => alert_routing_key);
