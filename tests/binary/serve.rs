@@ -239,6 +239,25 @@ fn ingested_lines_become_patterns() {
 }
 
 #[test]
+fn patterns_are_asked_for_by_time_and_by_what_teaches_most() {
+    let server = Server::start(&[]);
+    server.ingest("ERROR disk full\nINFO started\nERROR x\n");
+    let total = |query: &str| server.get(&format!("/patterns?{query}")).json()["total"].as_u64().unwrap();
+    assert_eq!((total(""), total("first_window=60"), total("from=0&to=4102444800")), (3, 3, 3));
+    assert_eq!((total("from=4102444800"), total("to=1000")), (0, 0));
+    let widths: Vec<_> = server.get("/patterns?sort=unsure").json()["patterns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["risk_interval"][1].as_u64().unwrap() - row["risk_interval"][0].as_u64().unwrap())
+        .collect();
+    assert!(widths.is_sorted_by(|one, other| one >= other) && widths[0] > widths[2], "{widths:?}");
+    for wrong in ["from=99999999999999", "first_window=99999999", "sort=best"] {
+        assert_eq!(server.get(&format!("/patterns?{wrong}")).status, 422, "{wrong}");
+    }
+}
+
+#[test]
 fn a_correction_holds_from_the_next_line_on_until_it_is_revoked() {
     let server = Server::start(&[]);
     let log = "ERROR payment worker 17 lost its lease";

@@ -167,3 +167,34 @@ fn a_data_plane_without_a_server_answers_prometheus_and_kubernetes() {
         Command::new(env!("CARGO_BIN_EXE_logrisk")).arg("check").arg(site.path("logrisk.yaml")).output();
     assert!(checked.unwrap().status.success());
 }
+
+#[test]
+fn nobody_waits_for_an_optional_sink() {
+    // Nobody listens at port 1.
+    let site = Site::new(
+        "sources: {apps: {tail: {paths: ['{dir}/*.log']}}}\n\
+         sinks: {out: {file: {path: '{dir}/out'}}, away: {elastic: {hosts: ['http://127.0.0.1:1']}}}\n",
+    );
+    let settings = fs::read_to_string(site.path("logrisk.yaml")).unwrap();
+    let unknown = settings.clone() + "  optional_sinks: [away, astray]\n";
+    fs::write(site.path("logrisk.yaml"), unknown).unwrap();
+    let message = String::from_utf8(site.command().output().unwrap().stderr).unwrap();
+    assert!(message.contains("there is no sink \"astray\""), "{message}");
+
+    let settings = settings.replace("grace_secs: 30", "grace_secs: 1")
+        + "  optional_sinks: [away]\n  address: 127.0.0.1:0\n";
+    fs::write(site.path("logrisk.yaml"), settings).unwrap();
+    let lines: String = (0..30_000).map(|number| format!("INFO request {number} done\n")).collect();
+    append(&site.path("a.log"), &lines);
+    let mut plane = site.start();
+    plane.wait_for_log("too far behind");
+    site.wait_for("out", 30_000);
+    plane.terminate();
+    // The checkpoint did not wait for it: nothing is read again.
+    append(&site.path("a.log"), "INFO one more\n");
+    let written = site.documents("out").len();
+    let mut plane = site.start();
+    site.wait_for("out", 30_001);
+    assert_eq!(site.documents("out").len(), written + 1);
+    plane.terminate();
+}

@@ -252,6 +252,49 @@ test("5 a correction that fails says so in its row, and nothing is sent twice", 
   assert.equal(sent, 3);
 });
 
+test("5 what cannot be sent waits for the server", async (t) => {
+  const { own, page } = await fresh(t);
+  await own.ingest("ERROR lease lost\nWARN slow disk\n");
+  await page.goto(`${own.origin}/ui/patterns`);
+  let away = true;
+  await page.route("**/feedback", (route) => (away ? route.abort() : route.continue()));
+  for (const text of ["lease lost", "slow disk"]) {
+    await row(page, text).locator(".row").focus();
+    await page.keyboard.press("3");
+    await page.waitForTimeout(600);
+  }
+  await page.locator("#said", { hasText: "2 not sent yet: offline." }).waitFor();
+  assert.equal(await row(page, "lease lost").locator(".number").textContent(), "3");
+  away = false;
+  await until(async () => (await own.json("/feedback")).active === 2, "both corrections", 15_000);
+});
+
+test("5 what somebody else set is not overwritten unseen", async (t) => {
+  const { createHash } = await import("node:crypto");
+  const digest = (key) => createHash("sha256").update(key).digest("hex");
+  const keys = ["oncall-1", "oncall-2"].flatMap((name) => ["--key", `${name}:read+feedback+predict:${digest(name)}`]);
+  const { own, page } = await fresh(t, {}, keys);
+  const asking = (key, body) => ({ method: "POST", headers: { "X-API-Key": key, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  await fetch(`${own.origin}/ingest`, { method: "POST", headers: { "X-API-Key": "oncall-1", "Content-Type": "text/plain" }, body: "ERROR lease lost\n" });
+  await page.context().addCookies([{ name: "logrisk_key", value: "oncall-1", url: own.origin }]);
+  await page.goto(`${own.origin}/ui/patterns`);
+  const lost = row(page, "lease lost");
+  const old = await lost.locator(".number").textContent();
+  await fetch(`${own.origin}/feedback`, asking("oncall-2", { log: "ERROR lease lost", risk_label: 6 }));
+  const active = async () => {
+    const answer = await fetch(`${own.origin}/feedback`, { headers: { "X-API-Key": "oncall-1" } });
+    return (await answer.json()).corrections.find((one) => one.active).risk_label;
+  };
+  await lost.locator(".row").focus();
+  await page.keyboard.press("4");
+  const note = lost.locator(".row-note");
+  await note.filter({ hasText: /^Key oncall-2 set 6, \d+ s ago\. Keep it, or set yours\?/ }).waitFor();
+  assert.deepEqual([await active(), await lost.locator(".number").textContent()], [6, old]);
+  await note.locator("text=Set 4").click();
+  await until(async () => (await active()) === 4, "the correction");
+  assert.equal(await note.count(), 0);
+});
+
 test("6 hostile lines are shown, and nothing more", async (t) => {
   const { own, page } = await fresh(t);
   const hostile = [
@@ -636,4 +679,47 @@ describe("12 what is drawn means what it says", () => {
     assert.equal(fill, await page.evaluate(() => getComputedStyle(document.body).color));
     await close(page);
   });
+});
+
+test("13 an inbox of thousands is a handful of sources", async (t) => {
+  const { own, page } = await fresh(t);
+  const words = "amber birch cedar delta ember fjord grove heath islet jetty knoll ledge marsh north ocean".split(" ");
+  const texts = words.flatMap((one) => words.map((other) => `ERROR ${one} met ${other}`));
+  await own.ingest(texts.join("\n"), "noisy");
+  await own.ingest("ERROR lease lost\nERROR lease lost\n", "etcd");
+  await page.goto(`${own.origin}/ui/patterns`);
+  const { total } = await own.json("/patterns?state=new");
+  assert.ok(total > 200);
+  assert.equal(await page.locator(".list .row").count(), 0);
+  const noisy = page.locator(".groups tr", { hasText: "noisy" });
+  assert.match(await noisy.textContent(), /Looks like random text/);
+  assert.ok(!(await page.locator(".groups tr", { hasText: "etcd" }).textContent()).includes("random"));
+  await noisy.locator("a").click();
+  await page.locator(".list .row").nth(50).waitFor();
+  await page.goBack();
+  await noisy.locator("button").click();
+  await row(page, "lease lost").waitFor();
+  assert.equal((await own.json("/patterns?state=new")).total, 1);
+  assert.equal((await own.json("/patterns?state=silenced")).total, total - 1);
+  await page.goto(`${own.origin}/ui/patterns?since=1h&sort=unsure`);
+  await row(page, "lease lost").waitFor();
+  assert.deepEqual(page.faults, []);
+});
+
+test("13 what a model would change is told before it is done", async (t) => {
+  const { own, page } = await fresh(t, {}, ["--model", "mini"]);
+  await incident(own);
+  await own.json("/feedback", json({ log: "INFO all is well", risk_label: 10 }));
+  const { models, active } = await own.json("/models");
+  const other = models.find(({ version }) => version !== active).version;
+  await page.goto(`${own.origin}/ui/models`);
+  await page.locator("tr", { hasText: "What would change" }).first().locator("a").click();
+  const lead = await page.textContent(".lead");
+  assert.match(lead, /^\d+ of the \d+ busiest patterns move by 2 or more\. Of 1 corrections it misses 1 by 2 or more; they stay in force\.$/);
+  assert.equal(await page.locator("table").last().locator("tbody tr").count(), 1);
+  assert.ok((await page.textContent("h1")).length > 3);
+  await page.click("text=Activate");
+  await page.waitForURL("**/ui/models");
+  assert.equal((await own.json("/models")).active, other);
+  assert.deepEqual(page.faults, []);
 });

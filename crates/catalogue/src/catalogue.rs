@@ -179,6 +179,16 @@ impl Catalogue {
                 Sort::Count => right.0.count.cmp(&left.0.count),
                 Sort::FirstSeen => right.0.first_seen.cmp(&left.0.first_seen),
                 Sort::LastSeen => Ordering::Equal,
+                Sort::Unsure => {
+                    let width = |(pattern, correction): &(&Pattern, Option<&Arc<Correction>>)| {
+                        if correction.is_some() {
+                            0
+                        } else {
+                            pattern.interval.1.get() - pattern.interval.0.get()
+                        }
+                    };
+                    width(right).cmp(&width(left)).then(right.0.count.cmp(&left.0.count))
+                }
             };
             let order = order.then(right.0.last_seen.cmp(&left.0.last_seen)).then(left.0.id.cmp(&right.0.id));
             if query.ascending { order.reverse() } else { order }
@@ -441,6 +451,7 @@ impl Inner {
             sources: Vec::new(),
             samples: std::collections::VecDeque::new(),
             slots: std::collections::VecDeque::new(),
+            hours: std::collections::VecDeque::new(),
             novel: true,
         });
         pattern.count += 1;
@@ -493,6 +504,10 @@ impl Inner {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+mod groups;
+
+pub use groups::Group;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ mod query;
 mod series;
 mod store;
 
-pub use catalogue::{Catalogue, Recorded, Sighting};
+pub use catalogue::{Catalogue, Group, Recorded, Sighting};
 pub use correction::{Correction, NewCorrection};
 pub use error::CatalogueError;
 pub use pattern::{Pattern, Sample};

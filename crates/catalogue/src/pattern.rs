@@ -15,6 +15,9 @@ const SOURCES: usize = 8;
 /// Seconds of one slot of a pattern's own history, and how many non-empty ones are kept: half an hour of a busy pattern.
 pub(crate) const SLOT_SECONDS: i64 = 30;
 const SLOTS: usize = 64;
+/// Hours of its longer history that are kept, empty ones not counted: a week of a busy pattern.
+const HOURS: usize = 168;
+const HOUR_SECONDS: i64 = 3600;
 
 /// A line of the pattern, redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,12 +65,21 @@ pub struct Pattern {
     pub samples: VecDeque<Sample>,
     /// Lines by half minute since the epoch, oldest first; empty half minutes are left out.
     pub slots: VecDeque<(u32, u32)>,
+    /// Lines by hour since the epoch, oldest first; empty hours are left out.
+    #[serde(default)]
+    pub hours: VecDeque<(u32, u32)>,
     /// Never seen before this start of the program.
     #[serde(skip)]
     pub novel: bool,
 }
 
 impl Pattern {
+    /// Where most of its lines come from.
+    #[must_use]
+    pub fn main_source(&self) -> &str {
+        self.sources.iter().max_by_key(|(_, count)| *count).map_or("", |(name, _)| name)
+    }
+
     /// Whether it is out of sight.
     #[must_use]
     pub fn is_silenced(&self, now: Timestamp) -> bool {
@@ -94,15 +106,25 @@ impl Pattern {
         counts
     }
 
+    /// Lines in each of the last `hours` hours, the current one last; a week is kept.
+    #[must_use]
+    pub fn hourly(&self, now: Timestamp, hours: usize) -> Vec<u32> {
+        let mut counts = vec![0; hours];
+        let newest = now.as_second() / HOUR_SECONDS;
+        for &(hour, count) in &self.hours {
+            let ago = usize::try_from(newest - i64::from(hour)).unwrap_or(usize::MAX);
+            if let Some(slot) =
+                hours.checked_sub(ago.saturating_add(1)).and_then(|place| counts.get_mut(place))
+            {
+                *slot = count;
+            }
+        }
+        counts
+    }
+
     pub(crate) fn count_slot(&mut self, at: Timestamp) {
-        let slot = u32::try_from(at.as_second() / SLOT_SECONDS).unwrap_or(0);
-        match self.slots.back_mut() {
-            Some((last, count)) if *last >= slot => *count = count.saturating_add(1),
-            _ => self.slots.push_back((slot, 1)),
-        }
-        if self.slots.len() > SLOTS {
-            self.slots.pop_front();
-        }
+        count_in(&mut self.slots, at, SLOT_SECONDS, SLOTS);
+        count_in(&mut self.hours, at, HOUR_SECONDS, HOURS);
     }
 
     pub(crate) fn count_source(&mut self, source: &str) {
@@ -136,5 +158,17 @@ impl Pattern {
     /// Bytes of the samples, roughly.
     pub(crate) fn sample_bytes(&self) -> usize {
         self.samples.iter().map(|sample| sample.text.len() + sample.source.len() + 64).sum()
+    }
+}
+
+/// Counts a line in the slot of its time; a clock that went back counts into the newest.
+fn count_in(slots: &mut VecDeque<(u32, u32)>, at: Timestamp, seconds: i64, most: usize) {
+    let slot = u32::try_from(at.as_second() / seconds).unwrap_or(0);
+    match slots.back_mut() {
+        Some((last, count)) if *last >= slot => *count = count.saturating_add(1),
+        _ => slots.push_back((slot, 1)),
+    }
+    if slots.len() > most {
+        slots.pop_front();
     }
 }

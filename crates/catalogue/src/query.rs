@@ -20,6 +20,8 @@ pub struct PatternQuery {
     pub source: Option<String>,
     /// Only those last seen at or after this time.
     pub since: Option<Timestamp>,
+    /// Only those first seen at or after this time.
+    pub first_since: Option<Timestamp>,
     /// Only those first seen at or before this time.
     pub until: Option<Timestamp>,
     /// Which part of the catalogue.
@@ -62,6 +64,8 @@ pub enum Sort {
     FirstSeen,
     /// Latest line first.
     LastSeen,
+    /// Widest interval first, among equals most lines: where a correction teaches most.
+    Unsure,
 }
 
 /// One page of an answer.
@@ -95,6 +99,7 @@ impl PatternQuery {
             && self.max_risk.is_none_or(|maximum| risk <= maximum)
             && self.tag.is_none_or(|wanted| wanted == tag)
             && self.since.is_none_or(|since| pattern.last_seen >= since)
+            && self.first_since.is_none_or(|since| pattern.first_seen >= since)
             && self.until.is_none_or(|until| pattern.first_seen <= until)
             && self
                 .source

@@ -22,7 +22,6 @@ export function replace(fresh) {
 	tell();
 }
 
-/** The bucket or range at the cursor, else all of the window. */
 function tell() {
 	const end = data.counts.length - 1;
 	const [low, high] = at === null ? [0, end] : [Math.min(at, from ?? at), Math.max(at, from ?? at)];

@@ -14,7 +14,6 @@ const RING = 500;
 /** Of one browser: six would take all its connections. */
 const STREAMS = 4;
 
-/** What waits for the reader, by id. */
 const waiting = new Map();
 let source, away, paused, lastLine, changed, hover;
 let tries = 0, lines = 0, newer = 0, unread = 0, spoke = 0;
@@ -24,7 +23,6 @@ const bandOf = (data) => bands.find((band) => data.risk_label >= band.dataset.lo
 const state = (words) => put(byId("live"), words);
 const flood = (words) => put(byId("flood"), words);
 
-/** Into its band, on top of its equals. */
 function enter(data, li = rowOf(data.pattern_id)) {
 	const band = bandOf(data);
 	if (!band) return;
@@ -56,7 +54,7 @@ function take(row, force) {
 	else enter(data, li);
 }
 
-/** Shows what waited; what is on the screen stays where it is. */
+/** Shows what waited, and moves nothing on the screen. */
 export function release() {
 	const held = focused() ?? all(list, "li").find((li) => li.getBoundingClientRect().top > 0);
 	const top = held?.getBoundingClientRect().top;
@@ -73,7 +71,6 @@ function announce() {
 	document.title = `${grave + unread ? `(${grave + unread}) ` : ""}Now · logrisk`;
 }
 
-/** What the server shows now; `force` replaces the list. */
 export async function sync(force) {
 	const response = await fetch(`/ui/rows${location.search}`, { signal: AbortSignal.timeout(8000) }).catch(() => null);
 	if (response?.status === 401) state("Key expired. Sign in.");
@@ -127,7 +124,6 @@ function rows({ rows: fresh, seen, shown }) {
 	flood(seen > 50 ? `Showing ${fresh.length} of ${grouped(seen * 4)} lines/s${how}. Counts are complete.` : "");
 }
 
-/** Lines of the tail; scrolling up pauses. */
 function append(fresh, left) {
 	if (innerHeight + scrollY < document.body.scrollHeight - 80 && !paused) pause();
 	if (paused) return;

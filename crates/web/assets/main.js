@@ -13,7 +13,6 @@ let going = 0;
 
 localise(document);
 
-/** Copies, or, where the browser forbids it, shows the text selected. */
 async function copy(text) {
 	try {
 		await navigator.clipboard.writeText(text);
@@ -83,7 +82,7 @@ for (const each of all(document, "[data-script]")) each.hidden = false;
 if (filters) {
 	for (const select of all(filters, "select")) on(select, "change", () => filters.requestSubmit());
 	let timer;
-	filters.q.addEventListener("input", () => {
+	on(filters.q, "input", () => {
 		clearTimeout(timer);
 		if (!now) return;
 		timer = setTimeout(() => {

@@ -1,9 +1,8 @@
 // Rows: clones of the server's template; only slots that changed are written.
 import { age, all, at, byId, fill, find, grouped, put } from "./text.js";
 
-/** What stream and server said of each pattern, by id. */
+/** By id: what was said of a pattern, and risks that are shown but not saved yet. */
 export const known = new Map();
-/** Corrections that are shown but not saved yet, by id. */
 export const sets = new Map();
 export const template = (name) => byId(name).content.firstElementChild.cloneNode(true);
 export const rowOf = (id) => find(document, `.list li[data-id="${id}"]`);
@@ -16,7 +15,6 @@ export function merge(row) {
 	return data;
 }
 
-/** Writes a risk: number, bar, and the word beside it. */
 export function mark(li, risk, word, score, unsure) {
 	li.dataset.risk = risk;
 	const number = `${risk}${unsure ? "?" : ""}`;
@@ -29,7 +27,6 @@ export function mark(li, risk, word, score, unsure) {
 	if (tag) put(tag, word);
 }
 
-/** Writes a pattern into its row. */
 export function show(li, data) {
 	const part = (name) => find(li, `.row ${name}`);
 	const word = data.mine ? "you" : data.label_source === "human" ? "set" : data.novel ? "new" : "";

@@ -8,7 +8,6 @@ export const find = (root, what) => root.querySelector(what);
 export const all = (root, what) => [...root.querySelectorAll(what)];
 export const on = (target, event, run) => target.addEventListener(event, run);
 
-/** Writes a text from a log into an element. */
 export function fill(element, text) {
 	if (element.raw === text) return;
 	element.raw = text;
@@ -44,7 +43,6 @@ export function age(time) {
 const timeZone = document.documentElement.dataset.zone === "utc" ? "UTC" : undefined;
 const FORMS = { short: { timeStyle: "short" }, clock: { timeStyle: "medium" }, day: { dateStyle: "medium", timeStyle: "short" } };
 
-/** A time as the reader's clock shows it. */
 export const at = (time, form = "clock") => new Date(time).toLocaleString("en-GB", { ...FORMS[form], timeZone });
 
 export function localise(root) {

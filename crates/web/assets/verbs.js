@@ -4,18 +4,20 @@ import { known, mark, rowOf, sets, template } from "./rows.js";
 
 const { pages, page, scopes } = document.body.dataset;
 const list = byId("list");
-/** Milliseconds between the two digits of 10, and until a request counts as failed. */
+/** Milliseconds: for the second digit of 10, and for an answer. */
 const DIGITS = 400;
 const ANSWER = 8000;
 const undone = [];
 const picked = new Set();
 const sending = new Map();
+/** Corrections that wait for the server, by id. */
+const unsent = new Map();
+const QUEUE = 20;
 let pending, spoken, last;
 
 export const focused = () => document.activeElement?.closest(".list li[data-id]");
 const link = (li) => find(li, ".row");
 
-/** At the foot for eight seconds, longer under the pointer. */
 export function say(text, buttons = [], stay) {
 	const said = byId("said");
 	clearTimeout(spoken);
@@ -44,18 +46,20 @@ async function ask(method, path, json) {
 	});
 	const content = await answer.json().catch(() => ({}));
 	if (answer.ok) return content;
-	throw new Error(answer.status === 401 ? "key expired, sign in" : `${answer.status}, ${content.detail}`);
+	const error = new Error(answer.status === 401 ? "key expired, sign in" : `${answer.status}, ${content.detail}`);
+	throw Object.assign(error, content);
 }
 
-function note(li, text, retry) {
-	if (!li) return;
+function note(li, text, buttons) {
 	find(li, ".row-note")?.remove();
 	if (!text) return;
 	const line = document.createElement("p");
 	line.className = "row-note";
-	line.append(`Not saved: ${text}. `, button(["Retry", retry]));
+	line.append(`${text} `, ...buttons.map(button));
 	li.append(line);
 }
+
+const failed = (li, message, retry) => note(li, `Not saved: ${message}.`, [["Retry", retry]]);
 
 export function focus(li) {
 	if (!li) return;
@@ -85,7 +89,6 @@ export function back() {
 	focus(focused() ?? last);
 }
 
-/** Why, and what to do, below the row. */
 async function peek(li) {
 	const open = find(li, ".peek");
 	for (const other of all(list, ".open")) {
@@ -142,10 +145,12 @@ const band = (risk) => ["Routine", "Routine", "Warning", "Error", "Critical", "C
 
 async function correct(id, value) {
 	const li = rowOf(id);
-	const [was] = li.was;
+	if (!li) return;
+	const [was, word] = li.was;
 	note(li);
-	// One at a time: a second correction waits for the first.
-	const sent = Promise.resolve(sending.get(id)).then(() => ask("POST", "/feedback", { pattern_id: id, risk_label: value }));
+	// One at a time, and nothing that another person set is overwritten unseen.
+	const json = { pattern_id: id, risk_label: value, unless_set: !/you|set/.test(word) };
+	const sent = Promise.resolve(sending.get(id)).then(() => ask("POST", "/feedback", json));
 	sending.set(id, sent.catch(() => {}));
 	try {
 		const { id: number } = await sent;
@@ -160,14 +165,30 @@ async function correct(id, value) {
 			? `${value} confirmed.`
 			: `Set to ${value}, was ${was}. All ${find(li, ".n")?.textContent ?? ""} lines of this pattern follow now; the next training learns it.${moves}`;
 		say(`${words}${quiet ? " This pattern will no longer page." : ""} `, [["Undo (z)", undo]], quiet);
-	} catch ({ message }) {
+	} catch ({ message, code, detail }) {
+		if (message === "offline" && unsent.size < QUEUE) {
+			unsent.set(id, value);
+			if (unsent.size === 1) setTimeout(resend, 5000);
+			return say(`${unsent.size} not sent yet: offline.`, [], true);
+		}
 		if (sets.delete(id)) mark(li, ...li.was);
 		press(li);
-		note(li, message, () => digit(id, value));
+		if (code !== "already_set") return failed(li, message, () => digit(id, value));
+		const set = () => {
+			li.was[1] = "set";
+			digit(id, value);
+		};
+		note(li, detail, [["Keep", () => note(li)], [`Set ${value}`, set]]);
 	}
 }
 
-/** The server's word on a risk, unless the person has typed another one since. */
+function resend() {
+	const all = [...unsent];
+	unsent.clear();
+	for (const each of all) correct(...each);
+}
+
+/** The server's word, unless the person typed another since. */
 function settle(li, { risk_label, risk_score, label_source, unsure }, word = label_source === "human" ? "set" : "") {
 	const { id } = li.dataset;
 	Object.assign(known.get(id) ?? {}, { risk_label, risk_score, label_source, unsure, mine: word === "you" });
@@ -191,7 +212,6 @@ export async function undo() {
 	}
 }
 
-/** Seen or silenced: out of the inbox. It teaches nothing. */
 async function clear(li, verb, name, words) {
 	const path = `/patterns/${li.dataset.id}/${verb}`;
 	const { parentElement, nextElementSibling: next } = li;
@@ -221,7 +241,7 @@ async function clear(li, verb, name, words) {
 		say(`${words} `, [["Undo (z)", undo]]);
 	} catch ({ message }) {
 		restore();
-		note(li, message, () => clear(li, verb, name, words));
+		failed(li, message, () => clear(li, verb, name, words));
 	}
 }
 
@@ -256,7 +276,7 @@ function act(li, verb, typed) {
 	return verb in verbs ? verbs[verb]() : false;
 }
 
-/** A key; false if it is none of ours. Without a focused row j takes the first, arrows scroll. */
+/** False if the key is none of ours. Without a focused row j takes the first. */
 export function key(event, name) {
 	if (name === "z") return undo();
 	const li = focused();

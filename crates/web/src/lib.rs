@@ -11,6 +11,7 @@ mod alert;
 mod api;
 mod batch;
 mod body;
+mod compare;
 mod engine;
 mod error;
 mod hub;
@@ -24,6 +25,7 @@ mod service;
 mod tls;
 mod trace;
 pub mod view;
+mod vitals;
 mod why;
 
 pub use access::{Access, Identity, KEY_COOKIE, Key, Scope};

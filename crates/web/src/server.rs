@@ -47,6 +47,8 @@ pub struct ConnectionLimits {
 const HEADERS: usize = 64;
 /// A TLS handshake takes two round trips.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Between two notes for the health page.
+const MINUTE: Duration = Duration::from_secs(60);
 /// After an error of `accept`, which most often says that file descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -93,6 +95,7 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let follower = self.tls.clone().map(|tls| tokio::spawn(async move { tls.follow().await }));
+        let minutes = tokio::spawn(note_minutes(Arc::clone(&self.service)));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async {
@@ -132,8 +135,8 @@ impl Server {
         }
         drop(self.listener);
         self.service.drain();
-        if let Some(follower) = follower {
-            follower.abort();
+        for task in follower.into_iter().chain([minutes]) {
+            task.abort();
         }
         let open = graceful.count();
         tracing::info!(connections = open, "ending: no new connections, open requests go on");
@@ -145,6 +148,15 @@ impl Server {
 /// Where a request comes from; in the extensions of every request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Notes each minute for the health page.
+async fn note_minutes(service: Arc<Service>) {
+    let mut minutes = tokio::time::interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        service.note_minute();
+    }
+}
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,

@@ -27,6 +27,7 @@ use crate::{
     plane::DataPlane,
     scoring::read_lines,
     view::{ModelChange, Totals},
+    vitals::Hour,
 };
 
 /// Lines that a new model judges before it is put in use: its code and weights are then in the processor's caches, and
@@ -74,6 +75,7 @@ pub struct Service {
     pub(crate) hub: Arc<Hub>,
     pub(crate) bodies: BodyLimits,
     pub(crate) metrics: Metrics,
+    pub(crate) hour: Hour,
     pub(crate) access: Access,
     pub(crate) alerts: Option<Alerts>,
     pub(crate) tracer: Option<BoxedTracer>,
@@ -101,6 +103,7 @@ impl Service {
             hub: Arc::new(Hub::new(parts.streams_per_client)),
             bodies: parts.bodies,
             metrics: Metrics::new(parts.collectors),
+            hour: Hour::default(),
             access: parts.access,
             alerts: parts.alerts,
             tracer: parts.tracer,

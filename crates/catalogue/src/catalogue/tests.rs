@@ -41,6 +41,57 @@ fn texts(catalogue: &Catalogue, query: &PatternQuery) -> Vec<String> {
 }
 
 #[test]
+fn an_inbox_is_grouped_by_source_and_a_source_silenced() {
+    let catalogue = Catalogue::in_memory();
+    let of = |source, masked, risk| Sighting { source, ..sighting(masked, risk, 1_000) };
+    catalogue.record(&[of("noisy", "a", 3), of("noisy", "b", 2), of("shop", "c", 8), of("shop", "c", 8)]);
+    let new = PatternQuery { state: State::New, ..PatternQuery::default() };
+    let groups: Vec<_> = catalogue
+        .groups(&new, now())
+        .into_iter()
+        .map(|group| (group.source, group.patterns, group.lines, group.once, group.highest.get()))
+        .collect();
+    assert_eq!(groups, [("noisy".to_owned(), 2, 2, 2, 3), ("shop".to_owned(), 1, 2, 0, 8)]);
+    let until = Timestamp::from_second(3_000).ok();
+    assert_eq!(catalogue.silence_source(&new, "noisy", now(), until), 2);
+    assert_eq!(texts(&catalogue, &new), ["c"]);
+}
+
+#[test]
+fn what_the_model_is_least_sure_of_teaches_most() {
+    let catalogue = Catalogue::in_memory();
+    let wide = |masked, low, high| Sighting {
+        interval: (Risk::new(low).unwrap(), Risk::new(high).unwrap()),
+        ..sighting(masked, 5, 1_000)
+    };
+    catalogue.record(&[
+        wide("sure", 5, 5),
+        wide("wide", 1, 8),
+        wide("often", 3, 7),
+        wide("rare", 3, 7),
+        wide("often", 3, 7),
+    ]);
+    let query = PatternQuery { sort: Sort::Unsure, ..PatternQuery::default() };
+    assert_eq!(texts(&catalogue, &query), ["wide", "often", "rare", "sure"]);
+    catalogue.correct(correction("wide", 2), now()).unwrap();
+    assert_eq!(texts(&catalogue, &query), ["often", "rare", "wide", "sure"]);
+}
+
+#[test]
+fn a_pattern_has_a_week_of_hours() {
+    let catalogue = Catalogue::in_memory();
+    let second = |hours: i64| 3600 * (1000 + hours);
+    for hours in [0, 0, 2, 500] {
+        catalogue.record(&[sighting("tick", 2, second(hours))]);
+    }
+    let pattern = catalogue.pattern(PatternId::of("tick")).unwrap();
+    let at = |hours| Timestamp::from_second(second(hours) + 60).unwrap();
+    assert_eq!(pattern.hourly(at(2), 4), [0, 2, 0, 1]);
+    assert_eq!(pattern.hourly(at(501), 3), [0, 1, 0]);
+    assert_eq!(pattern.hourly(at(900), 168).iter().sum::<u32>(), 0);
+}
+
+#[test]
 fn lines_are_counted_and_sorted() {
     let catalogue = Catalogue::in_memory();
     let recorded = catalogue.record(&[

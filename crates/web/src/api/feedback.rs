@@ -19,6 +19,7 @@ use crate::{
     access::Identity,
     body::{Fields, Kind, json},
     error::{ApiError, ErrorBody, ValidationBody},
+    page::age,
     service::Service,
     view::{CorrectionList, CorrectionView},
 };
@@ -45,6 +46,9 @@ pub(crate) struct FeedbackRequest {
     /// When the correction ends by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
+    /// Refuse (409, `already_set`) where a correction of another key is in force.
+    #[serde(default)]
+    unless_set: bool,
 }
 
 impl Fields for FeedbackRequest {
@@ -55,6 +59,7 @@ impl Fields for FeedbackRequest {
         ("tag", Kind::Tag, false),
         ("comment", Kind::Text, false),
         ("expires", Kind::Time, false),
+        ("unless_set", Kind::Flag, false),
     ];
 }
 
@@ -65,8 +70,8 @@ impl Fields for FeedbackRequest {
     post, path = "/feedback", tag = "patterns", request_body = FeedbackRequest,
     responses(
         (status = 201, body = CorrectionView),
-        (status = 404, body = ErrorBody), (status = 413, body = ErrorBody), (status = 415, body = ErrorBody),
-        (status = 422, body = ValidationBody), (status = 503, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 413, body = ErrorBody),
+        (status = 415, body = ErrorBody), (status = 422, body = ValidationBody), (status = 503, body = ErrorBody),
     )
 )]
 pub(crate) async fn correct(
@@ -85,7 +90,11 @@ pub(crate) async fn correct(
     let by = identity.name.map(|name| name.to_string());
     let view = blocking(move || {
         let (pattern, masked, log, judged) = subject(&service, request.log, request.pattern_id)?;
-        let earlier = service.catalogue.correction(pattern, now).map(|earlier| earlier.risk);
+        let earlier = service.catalogue.correction(pattern, now);
+        if let Some(other) = earlier.as_ref().filter(|earlier| request.unless_set && earlier.by != by) {
+            return Err(already_set(other, now));
+        }
+        let earlier = earlier.map(|earlier| earlier.risk);
         service.correct(NewCorrection {
             pattern,
             masked,
@@ -100,6 +109,14 @@ pub(crate) async fn correct(
     })
     .await?;
     Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Somebody else was first.
+fn already_set(other: &Correction, now: Timestamp) -> ApiError {
+    let who = other.by.as_ref().map_or_else(|| "Somebody without a key".to_owned(), |by| format!("Key {by}"));
+    let ago = age(now, other.created);
+    let sentence = format!("{who} set {}, {ago} ago. Keep it, or set yours?", other.risk);
+    ApiError::new(StatusCode::CONFLICT, "already_set", sentence)
 }
 
 /// The pattern that is meant: its id, its text, the line, and the model's risk as far as it is known.

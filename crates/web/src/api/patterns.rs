@@ -64,6 +64,13 @@ pub(crate) struct ListParameters {
     /// Only patterns seen in the last so many seconds.
     #[param(maximum = 31_536_000)]
     window: Option<u32>,
+    /// Only patterns first seen in the last so many seconds.
+    #[param(maximum = 31_536_000)]
+    first_window: Option<u32>,
+    /// Only patterns seen at or after this time, in seconds since the epoch. It outranks `window`.
+    from: Option<i64>,
+    /// Only patterns first seen at or before this time, in seconds since the epoch.
+    to: Option<i64>,
     /// Which part of the catalogue.
     #[serde(default)]
     #[param(inline)]
@@ -106,11 +113,15 @@ enum SortName {
     Count,
     FirstSeen,
     LastSeen,
+    Unsure,
 }
 
 impl ListParameters {
     fn query(self, now: Timestamp) -> Result<PatternQuery, ApiError> {
+        let before =
+            |window: Option<u32>| now.checked_sub(SignedDuration::from_secs(i64::from(window?))).ok();
         within("window", self.window.unwrap_or(0), 0..=LONGEST_WINDOW)?;
+        within("first_window", self.first_window.unwrap_or(0), 0..=LONGEST_WINDOW)?;
         within("offset", self.offset, 0..=LARGEST_OFFSET)?;
         within("limit", self.limit.unwrap_or(0), 0..=LARGEST_PAGE)?;
         Ok(PatternQuery {
@@ -119,10 +130,9 @@ impl ListParameters {
             tag: self.tag,
             text: self.q.filter(|text| !text.is_empty()),
             source: self.source,
-            since: self
-                .window
-                .and_then(|window| now.checked_sub(SignedDuration::from_secs(i64::from(window))).ok()),
-            until: None,
+            since: self.from.map(|from| second("from", from)).transpose()?.or_else(|| before(self.window)),
+            first_since: before(self.first_window),
+            until: self.to.map(|to| second("to", to)).transpose()?,
             state: match self.state {
                 _ if self.novel => Part::New,
                 StateName::All => Part::All,
@@ -136,6 +146,7 @@ impl ListParameters {
                 SortName::Count => Sort::Count,
                 SortName::FirstSeen => Sort::FirstSeen,
                 SortName::LastSeen => Sort::LastSeen,
+                SortName::Unsure => Sort::Unsure,
             },
             ascending: self.ascending,
             offset: self.offset,
@@ -151,6 +162,14 @@ fn within<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T
     }
     let message = format!("Input should be from {} to {}", range.start(), range.end());
     Err(ApiError::field(vec!["query".into(), name.into()], "value_error", message))
+}
+
+/// A time in a query.
+fn second(name: &str, value: i64) -> Result<Timestamp, ApiError> {
+    Timestamp::from_second(value).map_err(|_| {
+        let message = "Input should be seconds since the epoch, from -377705023201 to 253402207200";
+        ApiError::field(vec!["query".into(), name.into()], "value_error", message)
+    })
 }
 
 /// A risk in a query.

@@ -14,6 +14,7 @@ use crate::{
     metrics::Scrape,
     service::Service,
     view::{Health, Version},
+    vitals::Counted,
 };
 
 /// Whether a model is in use, in the first seed's words
@@ -79,6 +80,21 @@ pub(crate) async fn metrics(State(service): State<Arc<Service>>) -> Response {
 }
 
 impl Service {
+    /// Notes how the minute that ends now was.
+    pub(crate) fn note_minute(&self) {
+        let Scrape { queue_lines, queue_limit_lines, cache, .. } = self.scrape();
+        let (lines, new_patterns) = self.catalogue.totals();
+        self.hour.note(Counted {
+            queue_lines,
+            queue_limit_lines,
+            hits: cache.hits,
+            misses: cache.misses,
+            lines,
+            new_patterns,
+            unsure: self.metrics.unsure_lines.get(),
+        });
+    }
+
     /// The numbers of now that others count.
     pub(crate) fn scrape(&self) -> Scrape {
         let loaded = self.loaded();

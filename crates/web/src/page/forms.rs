@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use logrisk_base::{PatternId, Risk, Tag};
-use logrisk_catalogue::NewCorrection;
+use logrisk_catalogue::{NewCorrection, PatternQuery, State as Part};
 use serde::Deserialize;
 
 use super::{
@@ -85,10 +85,7 @@ impl PatternForm {
                 "risk" => return self.correct(&service, id, by, now),
                 "ack" => catalogue.acknowledge(id, Some(now)),
                 "unack" => catalogue.acknowledge(id, None),
-                "silence" => {
-                    // A hundred years, as the API has it.
-                    catalogue.silence(id, now.checked_add(SignedDuration::from_hours(100 * 365 * 24)).ok())
-                }
+                "silence" => catalogue.silence(id, for_good(now)),
                 "unsilence" => catalogue.silence(id, None),
                 _ => return Err(ApiError::not_found("There is no such button.")),
             };
@@ -135,6 +132,46 @@ impl PatternForm {
             expires: expires.and_then(|span| now.checked_add(span).ok()),
         })?;
         Ok(())
+    }
+}
+
+/// A hundred years, as the API has it.
+fn for_good(now: Timestamp) -> Option<Timestamp> {
+    now.checked_add(SignedDuration::from_hours(100 * 365 * 24)).ok()
+}
+
+/// A source whose new patterns nobody wants to see.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SilenceForm {
+    source: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// `POST /ui/silence`: the new patterns of a source. They are found again under Silenced.
+pub(crate) async fn silence(
+    State(service): State<Arc<Service>>,
+    visitor: Visitor,
+    Form(form): Form<SilenceForm>,
+) -> Response {
+    let done = match visitor.needs(Scope::Feedback, "Silencing") {
+        Ok(()) => {
+            let service = Arc::clone(&service);
+            let work = move || {
+                let now = Timestamp::now();
+                let new = PatternQuery { state: Part::New, ..PatternQuery::default() };
+                service.catalogue.silence_source(&new, &form.source, now, for_good(now));
+                Ok(service.catalogue.flush()?)
+            };
+            super::blocking(work).await.and_then(|done| done)
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => see_other(&form.back),
+        Err(error) => {
+            Failure::new(visitor.frame(&service, "Not silenced", "patterns"), error).into_response()
+        }
     }
 }
 

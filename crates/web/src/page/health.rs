@@ -16,6 +16,7 @@ use crate::{
     metrics::Scrape,
     plane::{DataPlane, Flow},
     service::Service,
+    vitals::{MINUTES, Vitals},
 };
 
 #[derive(Template)]
@@ -135,13 +136,19 @@ fn checks(service: &Service, scrape: &Scrape, now: Timestamp) -> Vec<Check> {
     let settled = lines >= 100_000;
     let hour: Vec<u32> = service
         .catalogue
-        .series(now, 3600, 32)
+        .series(now, 3600, MINUTES)
         .iter()
         .map(|bucket| u32::try_from(bucket.by_risk.iter().sum::<u64>()).unwrap_or(u32::MAX))
         .collect();
+    let minutes = service.hour.minutes();
+    let drawn = |figure: fn(&Vitals) -> u32| {
+        let mut counts = vec![0; MINUTES - minutes.len()];
+        counts.extend(minutes.iter().map(figure));
+        Some(sparkline(&counts, minutes.len()))
+    };
     let mut checks = vec![
         Check {
-            hour: Some(sparkline(&hour, 32)),
+            hour: Some(sparkline(&hour, 60)),
             ..Check::new("lines", format!("{} since start", grouped(lines)), "", true, "")
         },
         Check::new(
@@ -151,34 +158,46 @@ fn checks(service: &Service, scrape: &Scrape, now: Timestamp) -> Vec<Check> {
             p99.is_none_or(|seconds| seconds <= 0.025),
             "Give more --threads, or a smaller model (--model mini).",
         ),
-        Check::new(
-            "queue",
-            format!("{queue:.0} %"),
-            "80 %",
-            queue <= 80.0,
-            "Lines come faster than the model judges new texts; above the limit they are refused with 429.",
-        ),
-        Check::new(
-            "cache hits",
-            format!("{hits:.1} %"),
-            "90 %",
-            !settled || hits >= 90.0,
-            "Texts hardly repeat: look at the patterns for values that should be masked.",
-        ),
-        Check::new(
-            "new patterns per 1,000 lines",
-            format!("{new:.1}"),
-            "1.0",
-            !settled || new <= 1.0,
-            "Look at Patterns, newest first: something new was deployed, or masks miss a value.",
-        ),
-        Check::new(
-            "unsure lines",
-            format!("{:.1} %", share(unsure, lines)),
-            "10 %",
-            !settled || share(unsure, lines) <= 10.0,
-            "Correct what is marked with ?; the model has not seen lines like these.",
-        ),
+        Check {
+            hour: drawn(|minute| minute.queue),
+            ..Check::new(
+                "queue",
+                format!("{queue:.0} %"),
+                "80 %",
+                queue <= 80.0,
+                "Lines come faster than the model judges new texts; above the limit they are refused with 429.",
+            )
+        },
+        Check {
+            hour: drawn(|minute| 1000 - minute.misses.min(1000)),
+            ..Check::new(
+                "cache hits",
+                format!("{hits:.1} %"),
+                "90 %",
+                !settled || hits >= 90.0,
+                "Texts hardly repeat: look at the patterns for values that should be masked.",
+            )
+        },
+        Check {
+            hour: drawn(|minute| minute.new_patterns),
+            ..Check::new(
+                "new patterns per 1,000 lines",
+                format!("{new:.1}"),
+                "1.0",
+                !settled || new <= 1.0,
+                "Look at Patterns, newest first: something new was deployed, or masks miss a value.",
+            )
+        },
+        Check {
+            hour: drawn(|minute| minute.unsure),
+            ..Check::new(
+                "unsure lines",
+                format!("{:.1} %", share(unsure, lines)),
+                "10 %",
+                !settled || share(unsure, lines) <= 10.0,
+                "Correct what is marked with ?; the model has not seen lines like these.",
+            )
+        },
         Check::new(
             "failed requests",
             grouped(failed),

@@ -20,6 +20,8 @@ mod patterns;
 mod query;
 mod rows;
 mod text;
+
+pub(crate) use text::age;
 mod values;
 mod visitor;
 
@@ -51,8 +53,10 @@ pub(crate) fn routes() -> Router<Arc<Service>> {
         .route("/ui/patterns/{id}", get(pattern::page))
         .route("/ui/patterns/{id}/{verb}", post(forms::pattern))
         .route("/ui/corrections/{id}/undo", post(forms::undo))
+        .route("/ui/silence", post(forms::silence))
         .route("/ui/try", get(attempt::empty).post(attempt::page))
         .route("/ui/models", get(models::page).post(forms::activate))
+        .route("/ui/models/{version}", get(models::compare))
         .route("/ui/health", get(health::page))
         .route("/ui/session", post(forms::session))
         .route("/ui/preferences", post(forms::preferences))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -13,10 +13,14 @@ use serde_json::Value;
 
 use super::{
     Failure, html,
-    text::{day, short_version},
+    text::{Shown, day, short_version, shown},
     visitor::{Frame, Visitor},
 };
-use crate::{service::Service, view::ModelRow};
+use crate::{
+    compare::{Comparison, Moved},
+    service::Service,
+    view::ModelRow,
+};
 
 #[derive(Template)]
 #[template(path = "models.html")]
@@ -79,6 +83,48 @@ impl ModelLine {
     /// The figures with their names.
     fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
         FIGURES.into_iter().zip(self.figures.iter().map(String::as_str))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "compare.html")]
+struct ComparePage {
+    frame: Frame,
+    version: String,
+    short: String,
+    current: String,
+    comparison: Comparison,
+}
+
+impl ComparePage {
+    fn tables(&self) -> [(&'static str, &[Moved]); 2] {
+        [
+            ("Patterns that move", &self.comparison.moved),
+            ("Corrections that the model by itself misses", &self.comparison.missed),
+        ]
+    }
+}
+
+impl Moved {
+    fn shown(&self) -> Shown {
+        shown(&self.masked)
+    }
+}
+
+/// `GET /ui/models/{version}`: what would change if this model judged.
+pub(crate) async fn compare(
+    State(service): State<Arc<Service>>,
+    visitor: Visitor,
+    Path(version): Path<String>,
+) -> Response {
+    let frame = visitor.frame(&service, "Models", "models");
+    let current = service.model_version().as_deref().map(short_version).unwrap_or_default();
+    match service.compare(version.clone()).await {
+        Ok(comparison) => {
+            let short = short_version(&version);
+            html(StatusCode::OK, &ComparePage { frame, version, short, current, comparison })
+        }
+        Err(error) => Failure::new(frame, error).into_response(),
     }
 }
 

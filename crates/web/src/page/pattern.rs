@@ -43,8 +43,19 @@ struct PatternPage {
     sources: Vec<Share>,
     values: Vec<Values>,
     history: String,
-    /// The last time of the history with lines, and how many: most in half a minute.
+    /// Most lines in half a minute of it.
     peak: u32,
+    /// Lines by hour: of a day and of a week.
+    longer: [Longer; 2],
+}
+
+/// Lines by hour.
+struct Longer {
+    words: &'static str,
+    path: String,
+    wide: usize,
+    peak: u32,
+    lines: String,
 }
 
 /// How much of a pattern comes from one source, and how much of everything else does.
@@ -118,7 +129,9 @@ pub(crate) async fn page(
     let model = frame.model.as_ref().map_or_else(|| "none".to_owned(), |(short, _)| short.clone());
     let corrected = row.correction.is_some();
     let kept = service.catalogue.pattern(row.pattern_id);
-    let history = kept.map(|pattern| pattern.history(now, 30 * HISTORY as u32, HISTORY)).unwrap_or_default();
+    let hourly = |hours| kept.as_ref().map(|pattern| pattern.hourly(now, hours)).unwrap_or_default();
+    let history =
+        kept.as_ref().map(|pattern| pattern.history(now, 30 * HISTORY as u32, HISTORY)).unwrap_or_default();
     let seen = (now.as_second() - row.first_seen.as_second()) / 30;
     let page = PatternPage {
         frame,
@@ -131,6 +144,16 @@ pub(crate) async fn page(
         unsure: !corrected && verdict.is_some_and(|verdict| verdict.unsure),
         sources: shares(&service, &detail),
         values: values(&row.masked, detail.samples.iter().map(|sample| sample.text.as_str())),
+        longer: [("24 h", 24), ("7 d", 168)].map(|(words, hours)| {
+            let counts = hourly(hours);
+            Longer {
+                words,
+                path: sparkline(&counts, usize::try_from(seen / 120).unwrap_or(0).min(hours)),
+                wide: hours * 3,
+                peak: counts.iter().copied().max().unwrap_or(0),
+                lines: grouped(counts.iter().copied().map(u64::from).sum::<u64>()),
+            }
+        }),
         history: sparkline(&history, usize::try_from(seen).unwrap_or(0).min(HISTORY)),
         peak: history.into_iter().max().unwrap_or(0),
         explained,

@@ -22,6 +22,7 @@ pub(crate) struct Parameters {
     pub(crate) to: Option<String>,
     pub(crate) view: Option<String>,
     pub(crate) sort: Option<String>,
+    pub(crate) since: Option<String>,
     pub(crate) state: Option<String>,
     pub(crate) hide: Option<String>,
     pub(crate) cursor: Option<String>,
@@ -32,12 +33,17 @@ pub(crate) const WINDOWS: [(&str, &str, u32); 4] =
     [("15m", "15 min", 900), ("1h", "1 h", 3600), ("6h", "6 h", 21_600), ("24h", "24 h", 86_400)];
 
 /// Orders of the inbox: name, words.
-pub(crate) const SORTS: [(&str, &str, Sort); 4] = [
+pub(crate) const SORTS: [(&str, &str, Sort); 5] = [
     ("risk", "risk", Sort::Risk),
+    ("unsure", "teaches most", Sort::Unsure),
     ("first_seen", "first seen", Sort::FirstSeen),
     ("last_seen", "last seen", Sort::LastSeen),
     ("count", "count", Sort::Count),
 ];
+
+/// How long ago patterns of the inbox were first seen at most: name, words, seconds.
+pub(crate) const SINCE: [(&str, &str, u32); 4] =
+    [("", "any time", 0), ("1h", "1 h", 3600), ("24h", "24 h", 86_400), ("7d", "7 d", 604_800)];
 
 /// What a view shows.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +65,8 @@ pub(crate) struct View {
     /// Line by line instead of pattern by pattern.
     pub(crate) tail: bool,
     sort: usize,
+    /// Which of [`SINCE`].
+    pub(crate) since: usize,
     /// Which part of the catalogue the inbox shows.
     pub(crate) state: &'static str,
     /// Patterns left out of this view.
@@ -109,6 +117,7 @@ impl View {
         }
         view.window = position(&parameters.win, WINDOWS.iter().map(|(name, ..)| *name));
         view.sort = position(&parameters.sort, SORTS.iter().map(|(name, ..)| *name));
+        view.since = position(&parameters.since, SINCE.iter().map(|(name, ..)| *name));
         view.tail = parameters.view.as_deref() == Some("tail");
         let state = position(&parameters.state, STATES.iter().map(|(name, ..)| *name));
         view.state = STATES.get(state).map_or("new", |(name, ..)| name);
@@ -208,6 +217,16 @@ impl View {
         }
     }
 
+    /// Seconds since which patterns of the inbox were first seen.
+    fn first_window(&self) -> Option<u32> {
+        SINCE.get(self.since).map(|(.., seconds)| *seconds).filter(|seconds| *seconds > 0)
+    }
+
+    /// Whether the inbox shows one source only.
+    pub(crate) const fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
     /// The question to the catalogue, without a part, an order and a limit.
     pub(crate) fn filter(&self) -> PatternQuery {
         PatternQuery {
@@ -232,11 +251,14 @@ impl View {
     }
 
     /// What the inbox asks.
-    pub(crate) fn inbox_query(&self, limit: usize) -> PatternQuery {
+    pub(crate) fn inbox_query(&self, limit: usize, now: Timestamp) -> PatternQuery {
         let state = STATES.iter().find(|(name, ..)| *name == self.state);
         PatternQuery {
             state: state.map_or(State::New, |(.., state)| *state),
             sort: SORTS.get(self.sort).map_or(Sort::Risk, |(.., sort)| *sort),
+            first_since: self
+                .first_window()
+                .and_then(|seconds| now.checked_sub(SignedDuration::from_secs(i64::from(seconds))).ok()),
             offset: self.cursor,
             limit,
             ..self.filter()
@@ -274,9 +296,14 @@ impl View {
         address("/stream", &parameters)
     }
 
-    /// The API's list of what Now shows; it has windows that end now.
+    /// The API's list of what Now shows.
     pub(crate) fn now_api(&self) -> String {
-        let mut parameters = vec![("window", self.window().2.to_string())];
+        let mut parameters = match self.range {
+            Some((from, to)) => {
+                vec![("from", from.as_second().to_string()), ("to", to.as_second().to_string())]
+            }
+            None => vec![("window", self.window().2.to_string())],
+        };
         parameters.extend(self.api_parameters());
         parameters.push(("limit", "500".to_owned()));
         address("/patterns", &parameters)
@@ -285,6 +312,7 @@ impl View {
     /// The API's list of what the inbox shows.
     pub(crate) fn inbox_api(&self) -> String {
         let mut parameters = vec![("state", self.state.to_owned()), ("sort", self.sort().to_owned())];
+        parameters.extend(self.first_window().map(|seconds| ("first_window", seconds.to_string())));
         parameters.extend(self.api_parameters());
         if self.cursor > 0 {
             parameters.push(("offset", self.cursor.to_string()));
@@ -292,11 +320,20 @@ impl View {
         address("/patterns", &parameters)
     }
 
+    /// The inbox of one source.
+    pub(crate) fn inbox_of(&self, source: &str) -> String {
+        let one = Self { source: Some(source.to_owned()), ..self.clone() };
+        Self { filter: one.as_typed(), ..one }.inbox_with(self.state, 0)
+    }
+
     /// The inbox with something changed, for its links.
     pub(crate) fn inbox_with(&self, state: &str, cursor: usize) -> String {
         let mut parameters = vec![("state", state.to_owned())];
         if self.sort > 0 {
             parameters.push(("sort", self.sort().to_owned()));
+        }
+        if let Some((name, ..)) = SINCE.get(self.since).filter(|(name, ..)| !name.is_empty()) {
+            parameters.push(("since", (*name).to_owned()));
         }
         if !self.filter.is_empty() {
             parameters.push(("q", self.filter.clone()));
