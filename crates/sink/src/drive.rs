@@ -34,6 +34,8 @@ pub struct Progress {
     pub rejected: AtomicU64,
     /// Attempts that failed and were repeated.
     pub repeated: AtomicU64,
+    /// Records that were not handed to an optional sink, since it was too far behind.
+    pub dropped: AtomicU64,
     last_error: Mutex<Option<(Timestamp, String)>>,
 }
 

@@ -95,6 +95,11 @@ impl Collector for Figures {
             counters(|own| own.rejected.load(Ordering::Relaxed)),
         )?;
         families.add(
+            "sink_dropped_records",
+            "Records that an optional sink did not get, since it was too far behind",
+            counters(|own| own.dropped.load(Ordering::Relaxed)),
+        )?;
+        families.add(
             "sink_retries",
             "Writes that were repeated",
             counters(|own| own.repeated.load(Ordering::Relaxed)),

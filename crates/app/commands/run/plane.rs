@@ -26,6 +26,7 @@ use logrisk_collect::{Forward, Http, Source, SourceError, Stdin, Syslog, Tail};
 use logrisk_flow::{Budget, Delivery, Outlet};
 use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Prometheus, Sink, Snapshot, drive};
 use prometheus_client::collector::Collector;
+use serde_saphyr::Spanned;
 use tokio::{
     sync::{
         mpsc::{self, UnboundedReceiver},
@@ -69,6 +70,8 @@ struct Sinks {
     dead_letters: Option<Arc<DeadLetters>>,
     /// Where a sink keeps what is not written yet.
     spool: PathBuf,
+    /// Names of sinks that sources do not wait for.
+    optional: Vec<Spanned<String>>,
 }
 
 impl Plane {
@@ -176,6 +179,7 @@ impl Plane {
             figures: Arc::clone(&figures),
             dead_letters: open_dead_letters(&run)?,
             spool: run.data_dir().join("spool"),
+            optional: run.optional_sinks.clone(),
         };
         for (name, settings) in sinks {
             exits.push(working.start(name.into(), settings, counters.as_ref())?);
@@ -268,7 +272,12 @@ impl Sinks {
     ) -> anyhow::Result<Exit> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let progress = self.figures.sink(&name);
-        let exit = Exit { inbox: sender, progress: Arc::clone(&progress) };
+        let exit = Exit {
+            name: name.to_string(),
+            inbox: sender,
+            progress: Arc::clone(&progress),
+            optional: self.optional.iter().any(|optional| optional.value == *name),
+        };
         let at_work =
             Driven { name: Arc::clone(&name), inbox, dead_letters: self.dead_letters.clone(), progress };
         let tasks = &mut self.tasks;

@@ -29,11 +29,18 @@ pub trait Scorer: Send + Sync {
 
 /// A sink, as the scoring threads see it.
 pub struct Exit {
+    /// Its name in the settings.
+    pub name: String,
     /// Where it takes deliveries. Unbounded: the bytes in flight are bounded where they come in.
     pub inbox: UnboundedSender<Delivery>,
     /// What it did so far.
     pub progress: Arc<Progress>,
+    /// Whether sources are told of success without it.
+    pub optional: bool,
 }
+
+/// Records that may wait for an optional sink.
+const OPTIONAL_WAITING: u64 = 10_000;
 
 /// What the threads share.
 struct Shared {
@@ -164,9 +171,21 @@ impl Shared {
                 continue;
             }
             let count = chosen.len() as u64;
-            exit.progress.waiting.fetch_add(count, Ordering::Relaxed);
-            // A sink that is gone drops its share, which tells the source.
-            _ = exit.inbox.send(Delivery { shipment: Arc::clone(&shipment), chosen, ack: ack.share() });
+            let waiting = &exit.progress.waiting;
+            if exit.optional && waiting.load(Ordering::Relaxed) + count > OPTIONAL_WAITING {
+                let before = exit.progress.dropped.fetch_add(count, Ordering::Relaxed);
+                if before == 0 {
+                    tracing::warn!(
+                        sink = exit.name,
+                        "too far behind: records are not handed to it any more, but counted"
+                    );
+                }
+                continue;
+            }
+            waiting.fetch_add(count, Ordering::Relaxed);
+            // A sink that is gone drops its share, which tells the source; nobody listens to that of an optional one.
+            let ack = if exit.optional { Ack::new().0 } else { ack.share() };
+            _ = exit.inbox.send(Delivery { shipment: Arc::clone(&shipment), chosen, ack });
         }
         ack.settle(Outcome::Delivered);
     }

@@ -11,6 +11,7 @@ use garde::Validate;
 use logrisk_collect::{ForwardSettings, HttpSettings, SyslogSettings, TailSettings};
 use logrisk_sink::{ElasticSettings, FileSettings, PrometheusSettings, SnapshotSettings};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_saphyr::Spanned;
 
 use super::routes::RouteSettings;
 use crate::{
@@ -100,6 +101,10 @@ pub struct RunSettings {
     /// Folder for records that a sink refused for good; without it they are counted and lost.
     #[garde(skip)]
     pub dead_letter: Option<PathBuf>,
+    /// Names of sinks that nobody waits for. A source is told that a record is done without them; where one is away or 10,000
+    /// records behind, further records are counted and not handed to it.
+    #[garde(skip)]
+    pub optional_sinks: Vec<Spanned<String>>,
     /// Records between sources and sinks. When it is full, sources wait.
     #[garde(range(min = 1, max = 2048))]
     pub in_flight_mebibytes: u32,
@@ -117,6 +122,7 @@ impl Default for RunSettings {
             data_dir: None,
             address: None,
             dead_letter: None,
+            optional_sinks: Vec::new(),
             in_flight_mebibytes: 64,
             grace_secs: 20,
             redact_personal: false,
@@ -185,6 +191,13 @@ impl Settings {
                 let place = place(from.referenced);
                 bail!("settings {name}{place}: there is no source {:?}; there are {known:?}", from.value);
             }
+        }
+        if let Some(sink) =
+            settings.run.optional_sinks.iter().find(|sink| !settings.sinks.contains_key(&sink.value))
+        {
+            let known = settings.sinks.keys().collect::<Vec<_>>();
+            let place = place(sink.referenced);
+            bail!("settings {name}{place}: there is no sink {:?}; there are {known:?}", sink.value);
         }
         let odd =
             |name: &&String| !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
