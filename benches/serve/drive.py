@@ -6,6 +6,7 @@ import os
 import platform
 import random
 import re
+import resource
 import signal
 import socket
 import statistics
@@ -89,10 +90,15 @@ def load(server, path, bodies, *arguments, connections=CONNECTIONS, seconds=SECO
         OHA, "--no-tui", "--output-format", "json", "-m", "POST", "-T", "application/json", "-Z", str(bodies),
         "-c", str(connections), "-z", f"{seconds}s", "-w", *map(str, arguments), server.url + path,
     ]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return json.loads(done.stdout)
+    summary = json.loads(done.stdout)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    summary["client_share"] = used / (summary["summary"]["total"] * os.cpu_count())
+    return summary
 
 
 def judged(server, path, bodies, **more):
@@ -222,18 +228,21 @@ def batches(lines):
 def distinct(lines):
     say(f"## /predict, every line another one, {CONNECTIONS} connections")
     bodies = write_bodies("distinct.json", [{"log": line} for line in lines])
-    served, alone, tails, all_statuses = [], [], [], ""
+    served, alone, tails, clients, all_statuses = [], [], [], [], ""
     for _ in range(ROUNDS):
         alone.append(model_alone(lines[: 16 * BATCH], "distinct"))
         with ours() as server:
             rate_judged, summary = judged(server, "/predict", bodies)
             served.append(rate_judged)
             tails.append(quantile(summary, "p99"))
+            clients.append(summary["client_share"])
             all_statuses = statuses(summary)
     share = statistics.median(served) / statistics.median(alone)
     say(f"the encoder alone, lines/s: {[round(each) for each in alone]}")
     say(f"served, lines/s that the model judged: {[round(each) for each in served]}; {all_statuses}")
-    say(f"share of the encoder alone: {100 * share:.0f} % (wanted: at least 90)")
+    client = statistics.median(clients)
+    say(f"share of the encoder alone: {100 * share:.0f} %; oha took {100 * client:.0f} % of the cores, of the rest that is "
+        f"{100 * share / (1 - client):.0f} % (wanted: at least 90)")
     say(f"p99, ms: {[round(each) for each in tails]} (wanted: at most 250)")
     with ours() as server:
         summary = load(server, "/predict", bodies, "--stats-success-breakdown", connections=1500)

@@ -27,8 +27,14 @@ use clap::Parser;
 use commands::{Cli, Command};
 
 /// Training allocates and frees large buffers from several threads; mimalloc measured faster than the system's there.
+#[cfg(not(feature = "count-allocations"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The system's, counting.
+#[cfg(feature = "count-allocations")]
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {

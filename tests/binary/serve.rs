@@ -249,7 +249,7 @@ fn patterns_are_asked_for_by_time_and_by_what_teaches_most() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| row["risk_interval"][1].as_u64().unwrap() - row["risk_interval"][0].as_u64().unwrap())
+        .map(|row| row["model_interval"][1].as_u64().unwrap() - row["model_interval"][0].as_u64().unwrap())
         .collect();
     assert!(widths.is_sorted_by(|one, other| one >= other) && widths[0] > widths[2], "{widths:?}");
     for wrong in ["from=99999999999999", "first_window=99999999", "sort=best"] {

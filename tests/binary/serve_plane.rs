@@ -104,7 +104,7 @@ fn a_page_alone_is_enough_of_a_sink() {
     server.wait_until("the line is a pattern", || server.get("/patterns").json()["total"] == 1);
     let refused = command(&["run", "-c", site.path("logrisk.yaml").to_str().unwrap()]).output().unwrap();
     let message = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && message.contains("there is no sink"), "{message}");
+    assert!(!refused.status.success() && message.contains("there are no sinks"), "{message}");
 }
 
 #[test]

@@ -195,6 +195,8 @@ impl Plane {
         }
         drop(outlet);
         _ = figures.running.set(());
+        #[cfg(feature = "count-allocations")]
+        let allocations = stats_alloc::Region::new(crate::ALLOCATOR);
         tracing::info!(sources = collecting.len(), sinks = figures.sinks.len(), "running");
 
         let mut failed = false;
@@ -230,6 +232,8 @@ impl Plane {
             () = drained => true,
             () = grace => false,
         };
+        #[cfg(feature = "count-allocations")]
+        report_allocations(&allocations.change(), &figures);
         let unfinished = report(&figures.sinks);
         Ok(if failed || unfinished || !in_time { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
@@ -253,6 +257,20 @@ fn report(sinks: &[(Arc<str>, Arc<Progress>)]) -> bool {
         }
     }
     unfinished
+}
+
+/// Says what a record cost, among all that was allocated since sources were started.
+#[cfg(feature = "count-allocations")]
+fn report_allocations(change: &stats_alloc::Stats, figures: &Figures) {
+    let records: u64 = figures.sources.iter().map(|(_, own)| own.records.load(Ordering::Relaxed)).sum();
+    let each = |count: usize| count as f64 / records.max(1) as f64;
+    tracing::warn!(
+        records,
+        allocations = each(change.allocations),
+        reallocations = each(change.reallocations),
+        bytes = each(change.bytes_allocated),
+        "each record"
+    );
 }
 
 fn open_dead_letters(run: &RunSettings) -> anyhow::Result<Option<Arc<DeadLetters>>> {

@@ -163,7 +163,7 @@ impl Settings {
         let name = path.display();
         if settings.sinks.is_empty() {
             bail!(
-                "settings {name}: there is no sink; only `logrisk serve`, which shows records on its page, can do without"
+                "settings {name}: there are no sinks; only `logrisk serve`, which shows records on its page, can do without"
             );
         }
         let counts = settings.sinks.values().any(|sink| matches!(sink, SinkSettings::Prometheus(_)));

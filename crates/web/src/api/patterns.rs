@@ -27,6 +27,8 @@ const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 500;
 /// The furthest that can be skipped: ten times the patterns that are kept.
 const LARGEST_OFFSET: usize = 1_000_000;
+/// The last second that can be written as a time.
+const LAST_SECOND: i64 = 253_402_207_200;
 /// Seconds of a year.
 const LONGEST_WINDOW: u32 = 31_536_000;
 
@@ -68,8 +70,10 @@ pub(crate) struct ListParameters {
     #[param(maximum = 31_536_000)]
     first_window: Option<u32>,
     /// Only patterns seen at or after this time, in seconds since the epoch. It outranks `window`.
+    #[param(minimum = 0, maximum = 253_402_207_200_i64)]
     from: Option<i64>,
     /// Only patterns first seen at or before this time, in seconds since the epoch.
+    #[param(minimum = 0, maximum = 253_402_207_200_i64)]
     to: Option<i64>,
     /// Which part of the catalogue.
     #[serde(default)]
@@ -166,10 +170,8 @@ fn within<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T
 
 /// A time in a query.
 fn second(name: &str, value: i64) -> Result<Timestamp, ApiError> {
-    Timestamp::from_second(value).map_err(|_| {
-        let message = "Input should be seconds since the epoch, from -377705023201 to 253402207200";
-        ApiError::field(vec!["query".into(), name.into()], "value_error", message)
-    })
+    within(name, value, 0..=LAST_SECOND)?;
+    Ok(Timestamp::from_second(value).unwrap_or(Timestamp::MAX))
 }
 
 /// A risk in a query.
