@@ -15,6 +15,7 @@ mod run;
 mod run_elastic;
 mod run_forward;
 mod run_http;
+mod run_kafka;
 mod run_plane;
 mod run_reference;
 mod run_snapshot;

@@ -5,14 +5,18 @@ use std::fs;
 use crate::common::repository;
 
 /// Heading, file and struct of each section, in order.
-const SECTIONS: [(&str, &str, &str); 12] = [
+const SECTIONS: [(&str, &str, &str); 16] = [
     ("run", "crates/app/commands/run/settings.rs", "RunSettings"),
     ("sources: `tail`", "crates/collect/src/tail.rs", "TailSettings"),
     ("sources: `http`", "crates/collect/src/http.rs", "HttpSettings"),
     ("sources: `forward`", "crates/collect/src/forward.rs", "ForwardSettings"),
+    ("sources: `kafka`", "crates/collect/src/kafka.rs", "KafkaSettings"),
     ("sources: `syslog`", "crates/collect/src/syslog.rs", "SyslogSettings"),
     ("`tls` of sources", "crates/collect/src/listen.rs", "TlsSettings"),
     ("sinks: `elastic`", "crates/sink/src/elastic.rs", "ElasticSettings"),
+    ("sinks: `kafka`", "crates/sink/src/kafka.rs", "KafkaSettings"),
+    ("`tls` of `kafka`", "crates/client/src/kafka.rs", "KafkaTls"),
+    ("`sasl` of `kafka`", "crates/client/src/kafka.rs", "KafkaSasl"),
     ("sinks: `file`", "crates/sink/src/lines.rs", "FileSettings"),
     ("sinks: `snapshot`", "crates/sink/src/snapshot.rs", "SnapshotSettings"),
     ("sinks: `prometheus`", "crates/sink/src/prometheus.rs", "PrometheusSettings"),

@@ -9,6 +9,7 @@
 mod cut;
 mod forward;
 mod http;
+mod kafka;
 mod listen;
 mod object;
 mod source;
@@ -19,6 +20,7 @@ mod tail;
 pub use cut::{Cut, Cutter, Stream};
 pub use forward::{Forward, ForwardSettings};
 pub use http::{Http, HttpSettings};
+pub use kafka::{Kafka, KafkaSettings};
 pub use listen::TlsSettings;
 pub use source::{Source, SourceError};
 pub use stdin::Stdin;

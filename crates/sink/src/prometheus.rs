@@ -25,20 +25,20 @@ const OTHER: &str = "other";
 
 /// Settings of a `prometheus` sink.
 #[derive(Debug, Clone, Deserialize, Validate)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct PrometheusSettings {
     /// Labels beside risk and tag, each with the field that it is read from: `namespace: kubernetes.namespace`.
     #[garde(custom(are_labels))]
+    #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Combinations of label values that are told apart; later ones are counted with `other` as their values.
     #[garde(range(min = 1, max = 100_000))]
+    #[serde(default = "thousand")]
     pub series: u32,
 }
 
-impl Default for PrometheusSettings {
-    fn default() -> Self {
-        Self { labels: BTreeMap::new(), series: 1000 }
-    }
+const fn thousand() -> u32 {
+    1000
 }
 
 fn are_labels(labels: &BTreeMap<String, String>, _: &()) -> garde::Result {

@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use logrisk_collect::{Forward, Http, Source, SourceError, Stdin, Syslog, Tail};
+use logrisk_collect::{Forward, Http, Kafka, Source, SourceError, Stdin, Syslog, Tail};
 use logrisk_flow::{Budget, Delivery, Outlet};
 use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Prometheus, Sink, Snapshot, drive};
 use prometheus_client::collector::Collector;
@@ -59,7 +59,7 @@ pub struct Plane {
 
 /// Where records come from.
 enum Origin {
-    Source(SourceSettings),
+    Source(Box<SourceSettings>),
     Letters(Replay),
 }
 
@@ -79,7 +79,8 @@ impl Plane {
     pub fn of(settings: &Settings) -> Self {
         let sinks: Vec<_> = settings.sinks.iter().map(|(name, own)| (name.clone(), own.clone())).collect();
         let sources = settings.sources.iter();
-        let sources = sources.map(|(name, own)| (name.clone(), Origin::Source(own.clone()))).collect();
+        let sources =
+            sources.map(|(name, own)| (name.clone(), Origin::Source(Box::new(own.clone())))).collect();
         Self::new(settings, sources, sinks)
     }
 
@@ -131,10 +132,17 @@ impl Plane {
             std::fs::create_dir_all(data).with_context(|| format!("could not make {}", data.display()));
         findings.push(("data folder".to_owned(), made.map(|()| data.display().to_string())));
         for (name, source) in &self.sources {
-            let address = match source {
-                Origin::Source(SourceSettings::Forward(settings)) => settings.address,
-                Origin::Source(SourceSettings::Http(settings)) => settings.address,
-                Origin::Source(SourceSettings::Syslog(settings)) => settings.address,
+            let Origin::Source(source) = source else { continue };
+            let address = match &**source {
+                SourceSettings::Forward(settings) => settings.address,
+                SourceSettings::Http(settings) => settings.address,
+                SourceSettings::Syslog(settings) => settings.address,
+                SourceSettings::Kafka(settings) => {
+                    let settings = settings.clone();
+                    let found = ask(move || Kafka::check(&settings)).await;
+                    findings.push((format!("source {name}"), found));
+                    continue;
+                }
                 _ => continue,
             };
             let bound = std::net::TcpListener::bind(address);
@@ -148,6 +156,10 @@ impl Plane {
                     Ok(elastic) => elastic.check().await.map_err(anyhow::Error::from),
                     Err(error) => Err(anyhow::Error::msg(error)),
                 },
+                SinkSettings::Kafka(settings) => {
+                    let settings = settings.clone();
+                    ask(move || logrisk_sink::Kafka::check(&settings)).await
+                }
                 SinkSettings::Snapshot(settings) => {
                     Snapshot::check(settings).await.map_err(anyhow::Error::msg)
                 }
@@ -305,6 +317,10 @@ impl Sinks {
                 let elastic = Elastic::open(settings).map_err(anyhow::Error::msg);
                 at_work.spawn(elastic.with_context(|| format!("sink {name}"))?, tasks);
             }
+            SinkSettings::Kafka(settings) => {
+                let kafka = logrisk_sink::Kafka::open(settings).map_err(anyhow::Error::msg);
+                at_work.spawn(kafka.with_context(|| format!("sink {name}"))?, tasks);
+            }
             SinkSettings::Snapshot(settings) => {
                 let snapshot = Snapshot::open(&name, &settings, &self.spool).map_err(anyhow::Error::msg);
                 at_work.spawn(snapshot.with_context(|| format!("sink {name}"))?, tasks);
@@ -370,13 +386,16 @@ fn start_source(
         Origin::Source(settings) => settings,
         Origin::Letters(letters) => return spawn(name, letters, outlet, stop, tasks),
     };
-    match settings {
+    match *settings {
         SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
         SourceSettings::Forward(settings) => {
             spawn(Arc::clone(&name), Forward::new(&name, settings), outlet, stop, tasks);
         }
         SourceSettings::Http(settings) => {
             spawn(Arc::clone(&name), Http::new(&name, settings), outlet, stop, tasks)
+        }
+        SourceSettings::Kafka(settings) => {
+            spawn(Arc::clone(&name), Kafka::new(&name, settings), outlet, stop, tasks);
         }
         SourceSettings::Syslog(settings) => {
             spawn(Arc::clone(&name), Syslog::new(&name, settings), outlet, stop, tasks);
@@ -410,6 +429,11 @@ fn sink_failed(ended: &Result<(Arc<str>, bool), JoinError>, stop: &CancellationT
     }
     stop.cancel();
     true
+}
+
+/// Asks a client that blocks.
+async fn ask(question: impl FnOnce() -> Result<String, String> + Send + 'static) -> anyhow::Result<String> {
+    tokio::task::spawn_blocking(question).await?.map_err(anyhow::Error::msg)
 }
 
 /// Tells when all threads have ended.

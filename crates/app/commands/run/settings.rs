@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::bail;
 use garde::Validate;
-use logrisk_collect::{ForwardSettings, HttpSettings, SyslogSettings, TailSettings};
+use logrisk_collect::{ForwardSettings, HttpSettings, KafkaSettings, SyslogSettings, TailSettings};
 use logrisk_sink::{ElasticSettings, FileSettings, PrometheusSettings, SnapshotSettings};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
@@ -65,6 +65,8 @@ pub enum SourceSettings {
     Forward(#[garde(dive)] ForwardSettings),
     /// What is pushed over HTTP: lines, Elasticsearch's bulk API, Loki's, Splunk's.
     Http(#[garde(dive)] HttpSettings),
+    /// Topics of Kafka, shared by the members of a group.
+    Kafka(#[garde(dive)] KafkaSettings),
     /// Syslog over UDP, TCP and TLS.
     Syslog(#[garde(dive)] SyslogSettings),
     /// Files, followed as they grow and rotate.
@@ -79,6 +81,8 @@ pub enum SinkSettings {
     Stdout,
     /// Elasticsearch or OpenSearch.
     Elastic(#[garde(dive)] ElasticSettings),
+    /// A topic of Kafka.
+    Kafka(#[garde(dive)] logrisk_sink::KafkaSettings),
     /// Labelled CSV in S3, GCS, Azure or a folder.
     Snapshot(#[garde(dive)] SnapshotSettings),
     /// JSON lines at the end of a file.
