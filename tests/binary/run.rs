@@ -104,10 +104,12 @@ fn what_is_wrong_in_the_settings_is_pointed_at() {
 
 #[test]
 fn every_example_is_valid() {
-    let examples: Vec<_> = fs::read_dir(repository("config/examples")).unwrap().collect();
+    let examples = fs::read_dir(repository("config/examples")).unwrap().map(|entry| entry.unwrap().path());
+    // Beside ours lie those of shippers.
+    let examples: Vec<_> =
+        examples.filter(|path| path.extension().is_some_and(|own| own == "yaml")).collect();
     assert!(!examples.is_empty());
-    for example in examples {
-        let path = example.unwrap().path();
+    for path in examples {
         let checked = run(&["check", "--offline", path.to_str().unwrap()], "");
         assert_eq!(checked.code, 0, "{}: {}{}", path.display(), checked.stdout, checked.stderr);
     }

@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// A real OpenSearch. Its data survives a kill.
-struct OpenSearch {
+pub struct OpenSearch {
     data: tempfile::TempDir,
-    port: u16,
+    pub port: u16,
 }
 
 /// One server for all tests, one test at a time: they kill it.
-fn opensearch() -> MutexGuard<'static, OpenSearch> {
+pub fn opensearch() -> MutexGuard<'static, OpenSearch> {
     static SERVER: OnceLock<Mutex<OpenSearch>> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -52,13 +52,13 @@ impl OpenSearch {
         );
     }
 
-    fn start(&self) {
+    pub fn start(&self) {
         let cache = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/logrisk-servers");
         let (data, port) = (self.data.path().display().to_string(), self.port.to_string());
         self.script(&["start", cache.to_str().unwrap(), &data, &port]);
     }
 
-    fn kill(&self) {
+    pub fn kill(&self) {
         let pid = fs::read_to_string(self.data.path().join("pid")).unwrap();
         assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
         while self.try_get("/").is_some() {
@@ -84,7 +84,7 @@ impl OpenSearch {
         counted.and_then(|counted| counted["count"].as_u64()).unwrap_or(0)
     }
 
-    fn wait_for(&self, index: &str, documents: u64) {
+    pub fn wait_for(&self, index: &str, documents: u64) {
         let began = Instant::now();
         while self.count(index) < documents {
             assert!(began.elapsed() < PATIENCE, "{} of {documents} documents in {index}", self.count(index));

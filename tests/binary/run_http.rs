@@ -9,7 +9,7 @@ use std::{
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::run_plane::{Plane, Site};
+use crate::run_plane::{Plane, Site, by_id};
 
 /// A data plane with an `http` source on a port of its own.
 fn start(site: &Site) -> (Plane, String) {
@@ -99,6 +99,25 @@ fn a_bulk_body_is_taken_as_elasticsearch_takes_it() {
     assert_eq!(site.documents("out")[2]["record_id"], found[0]["record_id"]);
     let (status, answer) = post(&format!("{url}/_bulk"), &[], b"{\"index\":{}}\n");
     assert_eq!(status, 400, "{answer}");
+}
+
+#[test]
+fn a_request_that_is_repeated_brings_the_same_records() {
+    let site = Site::new(HTTP);
+    let (_plane, url) = start(&site);
+    let lines = b"INFO first\nINFO first\nINFO second\n";
+    let bulk = b"{\"index\":{}}\n{\"message\":\"INFO third\"}\n";
+    let events = b"{\"event\":\"INFO fourth\"}{\"event\":\"INFO fourth\"}";
+    for _ in 0..2 {
+        assert_eq!(post(&url, &[], lines).0, 200);
+        assert_eq!(post(&format!("{url}/_bulk"), &[], bulk).0, 200);
+        assert_eq!(post(&format!("{url}/services/collector/event"), &[], events).0, 200);
+    }
+    let found = site.documents("out");
+    assert_eq!((found.len(), by_id(found).len()), (12, 6));
+    // Another body, other records.
+    post(&url, &[], b"INFO first\n");
+    assert_eq!(by_id(site.documents("out")).len(), 7);
 }
 
 #[derive(Clone, PartialEq, Message)]

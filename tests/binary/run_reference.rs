@@ -5,14 +5,15 @@ use std::fs;
 use crate::common::repository;
 
 /// Heading, file and struct of each section, in order.
-const SECTIONS: [(&str, &str, &str); 16] = [
+const SECTIONS: [(&str, &str, &str); 17] = [
     ("run", "crates/app/commands/run/settings.rs", "RunSettings"),
     ("sources: `tail`", "crates/collect/src/tail.rs", "TailSettings"),
     ("sources: `http`", "crates/collect/src/http.rs", "HttpSettings"),
     ("sources: `forward`", "crates/collect/src/forward.rs", "ForwardSettings"),
     ("sources: `kafka`", "crates/collect/src/kafka.rs", "KafkaSettings"),
     ("sources: `syslog`", "crates/collect/src/syslog.rs", "SyslogSettings"),
-    ("`tls` of sources", "crates/collect/src/listen.rs", "TlsSettings"),
+    ("`tls` of sources", "crates/tls/src/lib.rs", "TlsFiles"),
+    ("`buffer` of sources", "crates/collect/src/buffer.rs", "BufferSettings"),
     ("sinks: `elastic`", "crates/sink/src/elastic.rs", "ElasticSettings"),
     ("sinks: `kafka`", "crates/sink/src/kafka.rs", "KafkaSettings"),
     ("`tls` of `kafka`", "crates/client/src/kafka.rs", "KafkaTls"),

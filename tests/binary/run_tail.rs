@@ -4,14 +4,14 @@ use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write as _,
-    os::unix::fs::symlink,
+    os::unix::fs::{MetadataExt as _, symlink},
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::run_plane::{Plane, Site, by_id};
@@ -197,4 +197,78 @@ fn a_hundred_kills_lose_nothing() {
     let documents = site.documents("out");
     let (all, distinct) = (documents.len(), by_id(documents).len());
     println!("{KILLS} kills, {written} lines, {} written again under the same id", all - distinct);
+}
+
+#[test]
+fn a_new_file_under_the_inode_of_an_old_one_is_read_from_its_beginning() {
+    let site = site(TAIL);
+    let log = site.path("logs/app.log");
+    append(&log, &lines(0..100));
+    let plane = site.start();
+    check(&site, 0..100);
+    end(plane);
+    fs::remove_file(&log).unwrap();
+    append(&log, &lines(100..200));
+    // What file systems do in their own time.
+    let inode = fs::metadata(&log).unwrap().ino();
+    let checkpoints = site.path("data/checkpoints/logs.json");
+    let mut stored: serde_json::Value = serde_json::from_slice(&fs::read(&checkpoints).unwrap()).unwrap();
+    stored["files"][0]["key"]["inode"] = inode.into();
+    fs::write(&checkpoints, stored.to_string()).unwrap();
+    let plane = site.start();
+    check(&site, 0..200);
+    end(plane);
+    assert_eq!(site.documents("out").len(), 200, "something was read twice");
+}
+
+#[test]
+fn no_checkpoint_depends_on_the_clock() {
+    let site = site(TAIL);
+    let log = site.path("logs/app.log");
+    append(&log, &lines(0..100));
+    let plane = site.start();
+    check(&site, 0..100);
+    end(plane);
+    let checkpoints = fs::read_to_string(site.path("data/checkpoints/logs.json")).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(&checkpoints).unwrap();
+    let mut members: Vec<_> = stored["files"][0].as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["before", "done", "first", "key", "offset", "path", "size", "stream"]);
+    // Nor does the file's own time tell what was read: here it goes back ten years, and then there is more.
+    append(&log, &lines(100..200));
+    let file = fs::File::options().write(true).open(&log).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(10 * 365 * 86_400)).unwrap();
+    let plane = site.start();
+    check(&site, 0..200);
+    end(plane);
+    assert_eq!(site.documents("out").len(), 200, "something was read twice");
+}
+
+#[test]
+fn a_full_disk_makes_the_source_wait() {
+    let site = site(TAIL);
+    let (log, out) = (site.path("logs/app.log"), site.path("out"));
+    // Every write to it fails for want of space.
+    symlink("/dev/full", &out).unwrap();
+    append(&log, &lines(0..100));
+    let plane = site.start();
+    assert!(plane.wait_for_log("will be repeated").contains("No space left"));
+    fs::remove_file(&out).unwrap();
+    check(&site, 0..100);
+    // And now the checkpoints'.
+    symlink("/dev/full", site.path("data/checkpoints/logs.json.new")).unwrap();
+    append(&log, &lines(100..200));
+    append(&site.path("logs/other.log"), &lines(200..300));
+    check(&site, 0..200);
+    assert!(plane.wait_for_log("could not write checkpoints").contains("No space left"));
+    fs::remove_file(site.path("data/checkpoints/logs.json.new")).unwrap();
+    // A file is not read before its name is on the disk.
+    check(&site, 0..300);
+    plane.wait_for_log("checkpoints are written again");
+    end(plane);
+    let plane = site.start();
+    append(&log, &lines(300..301));
+    check(&site, 0..301);
+    end(plane);
+    assert_eq!(site.documents("out").len(), 301, "something was read twice");
 }

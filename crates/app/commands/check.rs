@@ -49,7 +49,7 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     report.add("rules", rules.map(|rules| format!("{} rules", rules.names().count())));
     if let Some(files) = settings.tls() {
         let name = files.certificate.display().to_string();
-        report.add("tls", Tls::open(files).map(|_| name).map_err(Into::into));
+        report.add("tls", Tls::open(files, &["http/1.1"]).map(|_| name).map_err(Into::into));
     }
     if !arguments.offline {
         if let Some(folder) = &settings.data_dir {

@@ -89,7 +89,7 @@ async fn serve(
         plane: plane.as_ref().map(|plane| plane.figures() as Arc<dyn DataPlane>),
         collectors: plane.as_ref().map(Plane::collectors).unwrap_or_default(),
     })?;
-    let tls = settings.tls().map(Tls::open).transpose()?;
+    let tls = settings.tls().map(|files| Tls::open(files, &["http/1.1"])).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let limits = ConnectionLimits {
         connections: settings.connections as usize,

@@ -1,23 +1,28 @@
-//! The Fluent forward protocol, as Fluent Bit, Fluentd and their loggers speak it.
+//! The Fluent forward protocol, as Fluent Bit, Fluentd, Docker and Fluent's loggers speak it.
 //!
 //! ```text
-//! TCP or TLS ─► HELO, PING, PONG (with a shared key) ─► frames ─► records ─► Outlet
-//!                                                        └ option "chunk" ◄─ {"ack": chunk}, once all sinks have it
+//! TCP or TLS ─► HELO, PING, PONG (with a shared key) ─► messages ─► records ─► Outlet
+//!                                                          chunk ◄─ {"ack": chunk}, once all sinks have them
 //! ```
-//! All four modes are read: message, forward, packed forward, and compressed packed forward (gzip, zstd). A sender with
-//! `require_ack_response` loses nothing: a chunk that was not acknowledged comes again under the same name, and its
-//! records under the same ids.
+//! A sender that asks for acknowledgements (`require_ack_response`) loses nothing: a chunk that was not acknowledged comes
+//! again under its name, and its records under their ids. Of one that does not ask, what was on its way at a kill is lost,
+//! or with a `buffer` waits on our disk.
 //!
-//! Each connection has a thread: shippers keep few connections and hold them, and frames of any depth can be read from a
-//! blocking stream without reading any byte twice.
+//! Memory: a connection that idles keeps 16 KiB. Frames beyond 64 KiB and messages being decoded wait for one of
+//! [`PLACES`] places each, so that what senders can make us hold is a few frames, however many connections they open.
 
-mod frame;
+mod connection;
 mod handshake;
+mod message;
+mod msgpack;
+mod record;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,19 +31,22 @@ use std::{
 };
 
 use garde::Validate;
-use logrisk_flow::{Closed, Fields, Origin, Outcome, Outlet, Record, RecordId, Secret};
-use rmpv::{Value, decode::read_value};
+use logrisk_flow::{Fields, Origin, Outlet, RecordId, Secret};
+use logrisk_tls::TlsFiles;
 use serde::Deserialize;
-use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Source, SourceError, TlsSettings,
-    listen::{Connection, Listener},
-    source::{blocking, run_identity},
+    BufferSettings, Source, SourceError,
+    buffer::{Buffer, Drain},
+    listen::Listener,
+    source::run_identity,
 };
 
-use frame::Frame;
+use connection::Ended;
+use handshake::Security;
+pub use message::{Entry, Message, Refused};
 
 /// Settings of a `forward` source.
 #[derive(Debug, Clone, Deserialize, Validate)]
@@ -47,167 +55,158 @@ pub struct ForwardSettings {
     /// Where to listen: `0.0.0.0:24224` for all networks, and then with a shared key.
     #[garde(skip)]
     pub address: SocketAddr,
+    /// PEM files for TLS: `certificate`, `key`, and `client_authority` where senders must show a certificate.
+    #[garde(skip)]
+    pub tls: Option<TlsFiles>,
     /// The key that senders must know (`Shared_Key`, `shared_key`).
     #[garde(skip)]
     pub shared_key: Option<Secret>,
-    /// PEM files, for senders that speak TLS.
+    /// Passwords by user, for senders that must name one besides the key.
     #[garde(skip)]
-    pub tls: Option<TlsSettings>,
-    /// Largest frame, as sent and as decompressed.
+    #[serde(default)]
+    pub users: BTreeMap<String, Secret>,
+    /// Largest message, as sent and as decompressed.
     #[garde(range(min = 1, max = 1024))]
-    #[serde(default = "thirty_two")]
+    #[serde(default = "sixteen")]
     pub frame_mebibytes: u32,
-    /// Connections at once.
-    #[garde(range(min = 1, max = 4096))]
+    /// How long a message may take to arrive, and an acknowledgement to be taken.
+    #[garde(range(min = 1, max = 3600))]
+    #[serde(default = "sixty")]
+    pub timeout_secs: u32,
+    /// Connections at once; further ones wait.
+    #[garde(range(min = 1, max = 65_536))]
     #[serde(default = "many")]
     pub connections: u32,
+    /// A queue on the disk for senders that ask for no acknowledgements: their records survive a kill.
+    #[garde(dive)]
+    pub buffer: Option<BufferSettings>,
     /// Fields of every record, as `service.environment: production`.
     #[garde(skip)]
     #[serde(default)]
     pub fields: BTreeMap<String, serde_json::Value>,
 }
 
-const fn thirty_two() -> u32 {
-    32
+const fn sixteen() -> u32 {
+    16
+}
+
+const fn sixty() -> u32 {
+    60
 }
 
 const fn many() -> u32 {
-    512
+    1024
 }
 
-/// How long the handshake may take; afterwards a connection may idle.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Large frames that are read at once, and messages that are decoded at once: as many threads as feed a scoring machine.
+const PLACES: usize = 4;
 
 /// Listens for the forward protocol.
 #[derive(Debug)]
 pub struct Forward {
     name: String,
     settings: ForwardSettings,
+    buffers: PathBuf,
 }
 
+/// What the connections share.
 struct Shared {
     name: String,
     fields: Fields,
-    key: Option<String>,
-    limit: u64,
-    outlet: Outlet,
-    runtime: Handle,
+    security: Option<Security>,
+    limit: usize,
+    patience: Duration,
+    large: Semaphore,
+    turns: Semaphore,
+    /// Names records of senders that name no chunks: unique in this run, and the run in all.
     run: RecordId,
     number: AtomicU64,
+    buffer: Option<Buffer>,
 }
 
 impl Forward {
-    /// The source of that name.
+    /// The source of that name, with its buffer in a file of its own in `buffers`.
     #[must_use]
-    pub fn new(name: &str, settings: ForwardSettings) -> Self {
-        Self { name: name.to_owned(), settings }
+    pub fn new(name: &str, settings: ForwardSettings, buffers: &Path) -> Self {
+        Self { name: name.to_owned(), settings, buffers: buffers.to_owned() }
+    }
+
+    /// Whether it could listen now; where.
+    ///
+    /// # Errors
+    /// What [`Source::run`] would end with: the address, the certificates, key and passwords.
+    pub async fn check(settings: &ForwardSettings) -> Result<String, SourceError> {
+        Security::of(settings.shared_key.as_ref(), &settings.users).map_err(SourceError::Settings)?;
+        let listener = Listener::bind(settings.address, settings.tls.clone(), &[], 1).await?;
+        Ok(listener.address().to_string())
     }
 }
 
 impl Source for Forward {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
-        let runtime = Handle::current();
-        blocking(move || serve(self, outlet, &stop, runtime)).await
+        let Self { name, settings, buffers } = self;
+        let security =
+            Security::of(settings.shared_key.as_ref(), &settings.users).map_err(SourceError::Settings)?;
+        let authenticated =
+            security.is_some() || settings.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+        let listener = Listener::bind(settings.address, settings.tls, &[], settings.connections).await?;
+        let address = listener.address();
+        tracing::info!(source = name, %address, "listening for the forward protocol");
+        if !address.ip().is_loopback() && !authenticated {
+            tracing::warn!(
+                source = name,
+                "everybody who reaches {address} may send; set shared_key or tls.client_authority"
+            );
+        }
+        let opened =
+            settings.buffer.as_ref().map(|buffer| Buffer::open(&buffers, &name, buffer)).transpose()?;
+        let (buffer, drain) = opened.unzip();
+        let shared = Arc::new(Shared {
+            run: run_identity(&name),
+            name,
+            fields: settings.fields.into_iter().collect(),
+            security,
+            limit: (settings.frame_mebibytes as usize) << 20,
+            patience: Duration::from_secs(settings.timeout_secs.into()),
+            large: Semaphore::new(PLACES),
+            turns: Semaphore::new(PLACES),
+            number: AtomicU64::new(0),
+            buffer,
+        });
+        let emptied = Drain::run_some(drain, outlet.clone());
+        let stopped = stop.clone();
+        let served = listener.serve(stop, move |stream, peer| {
+            let (shared, outlet, stop) = (Arc::clone(&shared), outlet.clone(), stopped.clone());
+            async move {
+                match connection::serve(stream, &shared, outlet, stop).await {
+                    Ok(()) => {}
+                    // Senders come and go; only what a person can mend is worth a line.
+                    Err(error @ (Ended::Io(_) | Ended::Closed)) => {
+                        tracing::debug!(source = shared.name, %peer, %error, "a connection ended");
+                    }
+                    Err(error) => {
+                        tracing::warn!(source = shared.name, %peer, %error, "a connection was closed");
+                    }
+                }
+            }
+        });
+        let ((), emptied) = tokio::join!(served, emptied);
+        Ok(emptied?)
     }
-}
-
-fn serve(
-    forward: Forward,
-    outlet: Outlet,
-    stop: &CancellationToken,
-    runtime: Handle,
-) -> Result<(), SourceError> {
-    let Forward { name, settings } = forward;
-    let key = settings.shared_key.map(|key| key.reveal()).transpose().map_err(SourceError::Settings)?;
-    let address = settings.address;
-    let listener = Listener::bind(address, settings.tls.as_ref(), settings.connections)
-        .map_err(SourceError::Settings)?;
-    let bound = listener.address().unwrap_or(address);
-    tracing::info!(source = name, "listening on tcp://{bound}");
-    if !bound.ip().is_loopback() && key.is_none() {
-        tracing::warn!(source = name, "everybody who reaches {bound} may send; set a shared_key");
-    }
-    let shared = Shared {
-        run: run_identity(&name),
-        name,
-        fields: settings.fields.into_iter().collect(),
-        key,
-        limit: u64::from(settings.frame_mebibytes) << 20,
-        outlet,
-        runtime,
-        number: AtomicU64::new(0),
-    };
-    listener.serve(stop, HANDSHAKE, |stream, socket| shared.speak(stream, socket));
-    Ok(())
 }
 
 impl Shared {
-    fn speak(&self, stream: Box<dyn Connection>, socket: &TcpStream) -> io::Result<()> {
-        let mut stream = BufReader::with_capacity(64 << 10, stream);
-        if let Some(key) = &self.key {
-            handshake::serve(&mut stream, key)?;
-        }
-        socket.set_read_timeout(None)?;
-        loop {
-            let mut limited = (&mut stream).take(self.limit);
-            let value = match read_value(&mut limited) {
-                Ok(value) => value,
-                Err(_) if limited.limit() == self.limit => return Ok(()),
-                Err(error) => return Err(io::Error::other(error)),
-            };
-            // Fluentd sends nil as a sign of life.
-            if value.is_nil() {
-                continue;
-            }
-            let frame = Frame::read(value, self.limit)
-                .map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
-            if let Some(chunk) = self.deliver(frame)? {
-                let ack = Value::Map(vec![("ack".into(), chunk.into())]);
-                rmpv::encode::write_value(stream.get_mut(), &ack).map_err(io::Error::other)?;
-                stream.get_mut().flush()?;
-            }
-        }
-    }
-
-    /// Hands a frame's records on; the chunk to acknowledge once all sinks have them.
-    fn deliver(&self, frame: Frame) -> io::Result<Option<String>> {
-        let Frame { tag, entries, chunk } = frame;
+    /// What the records of a tag share.
+    fn origin(&self, tag: &str) -> Arc<Origin> {
         let mut fields = Fields::default();
         fields.push("fluent.tag", tag);
         for (name, value) in self.fields.iter() {
             fields.push(name.to_owned(), value.clone());
         }
-        let origin = Arc::new(Origin::new(&self.name, fields));
-        let named = chunk.as_ref().map(|chunk| RecordId::of(chunk.as_bytes()));
-        let records: Vec<_> = entries
-            .into_iter()
-            .enumerate()
-            .map(|(index, (time, told))| Record {
-                id: match named {
-                    Some(chunk) => RecordId::at(chunk, index as u64),
-                    None => RecordId::at(self.run, self.number.fetch_add(1, Ordering::Relaxed)),
-                },
-                time: time.or(told.time),
-                level: told.level,
-                body: told.body,
-                origin: Arc::clone(&origin),
-                fields: told.fields,
-            })
-            .collect();
-        if records.is_empty() {
-            return Ok(chunk);
-        }
-        let outcome = self.runtime.block_on(async {
-            match self.outlet.send(records).await {
-                // Without a chunk nobody waits for an answer; that TCP makes the sender wait is all there is.
-                Ok(_) if chunk.is_none() => Outcome::Delivered,
-                Ok(acknowledged) => acknowledged.outcome().await,
-                Err(Closed) => Outcome::Failed,
-            }
-        });
-        match outcome {
-            Outcome::Delivered | Outcome::Rejected => Ok(chunk),
-            Outcome::Failed => Err(io::Error::other("the records did not reach every sink")),
-        }
+        Arc::new(Origin::new(&self.name, fields))
+    }
+
+    fn fresh_id(&self) -> RecordId {
+        RecordId::at(self.run, self.number.fetch_add(1, Ordering::Relaxed))
     }
 }

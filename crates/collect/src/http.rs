@@ -8,26 +8,23 @@
 //! ```
 //! An answer of success means that every sink has the records. When too much is in flight the answer is 429, and a
 //! shipper's own buffer does the waiting.
+//!
+//! A sender that hears no answer sends its request again, so records keep their ids then: Elasticsearch's `_id`, Loki's
+//! stream, nanosecond and line, and for what a sender does not name, its address, its body and the place in it. So a
+//! body without times or ids that one sender sends twice on purpose is one document in a sink that goes by ids. That is
+//! the price: telling it from a repetition takes a time or an id in the body, which loggers write.
 
 mod body;
 mod bulk;
+mod connection;
 mod hec;
 mod lines;
 mod loki;
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
@@ -35,14 +32,17 @@ use axum::{
     routing::{get, post},
 };
 use garde::Validate;
-use logrisk_flow::{Fields, Origin, Outcome, Outlet, Record, RecordId, Secret};
+use logrisk_flow::{Fields, Origin, Outcome, Outlet, Record, Secret};
+use logrisk_tls::TlsFiles;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Source, SourceError, source::run_identity};
+use crate::{Source, SourceError, listen::Listener};
+use body::Sent;
+use connection::Peer;
 
 /// Settings of an `http` source.
 #[derive(Debug, Clone, Deserialize, Validate)]
@@ -54,6 +54,17 @@ pub struct HttpSettings {
     /// What senders must say: as `Authorization: Bearer`, `Splunk` or `ApiKey`, or as the password of basic authentication.
     #[garde(skip)]
     pub token: Option<Secret>,
+    /// PEM files for TLS: `certificate`, `key`, and `client_authority` where senders must show a certificate.
+    #[garde(skip)]
+    pub tls: Option<TlsFiles>,
+    /// Connections at once; further ones wait.
+    #[garde(range(min = 1, max = 65_536))]
+    #[serde(default = "many")]
+    pub connections: u32,
+    /// How long the headers of a request may take, and a sender may be silent between two requests.
+    #[garde(range(min = 1, max = 3600))]
+    #[serde(default = "sixty")]
+    pub idle_secs: u32,
     /// Largest body, as sent and as decompressed.
     #[garde(range(min = 1, max = 1024))]
     #[serde(default = "sixteen")]
@@ -66,6 +77,14 @@ pub struct HttpSettings {
     #[garde(skip)]
     #[serde(default)]
     pub fields: BTreeMap<String, serde_json::Value>,
+}
+
+const fn many() -> u32 {
+    1024
+}
+
+const fn sixty() -> u32 {
+    60
 }
 
 const fn sixteen() -> u32 {
@@ -100,9 +119,6 @@ struct Shared {
     timeout: Duration,
     /// Bytes of bodies that are read.
     bodies: Semaphore,
-    /// Names records that their senders do not name: unique in this run, and the run in all.
-    run: RecordId,
-    number: AtomicU64,
 }
 
 /// Why a request's records were not taken. Every dialect says it in its own words.
@@ -117,34 +133,53 @@ impl Http {
     pub fn new(name: &str, settings: HttpSettings) -> Self {
         Self { name: name.to_owned(), settings }
     }
+
+    /// Whether it could listen now; where.
+    ///
+    /// # Errors
+    /// What [`Source::run`] would end with: the address, the certificates, the token.
+    pub async fn check(settings: &HttpSettings) -> Result<String, SourceError> {
+        settings.token.as_ref().map(Secret::reveal).transpose().map_err(SourceError::Settings)?;
+        let listener = Listener::bind(settings.address, settings.tls.clone(), &[], 1).await?;
+        Ok(listener.address().to_string())
+    }
 }
 
 impl Source for Http {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
         let Self { name, settings } = self;
         let token = settings.token.map(|token| token.reveal()).transpose().map_err(SourceError::Settings)?;
-        let address = settings.address;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(SourceError::io(format!("could not listen on {address}; is another server there?")))?;
-        let bound = listener.local_addr().unwrap_or(address);
-        tracing::info!(source = name, address = %bound, "listening on http://{bound}");
-        if !bound.ip().is_loopback() && token.is_none() {
-            tracing::warn!(source = name, "everybody who reaches {bound} may send; set a token");
+        let authenticated =
+            token.is_some() || settings.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let listener =
+            Listener::bind(settings.address, settings.tls, &["http/1.1"], settings.connections).await?;
+        let address = listener.address();
+        tracing::info!(source = name, %address, "listening on {scheme}://{address}");
+        if !address.ip().is_loopback() && !authenticated {
+            tracing::warn!(
+                source = name,
+                "everybody who reaches {address} may send; set token or tls.client_authority"
+            );
         }
-        let shared = Arc::new(Shared {
-            fields: settings.fields.into_iter().collect(),
-            run: run_identity(&name),
+        let idle = Duration::from_secs(settings.idle_secs.into());
+        let patience = Duration::from_secs(settings.timeout_secs.into());
+        let limit = (settings.body_mebibytes as usize) << 20;
+        let router = router(Arc::new(Shared {
             name,
+            fields: settings.fields.into_iter().collect(),
             outlet,
             token: token.map(|token| Sha256::digest(token).into()),
-            limit: (settings.body_mebibytes as usize) << 20,
-            timeout: Duration::from_secs(u64::from(settings.timeout_secs)),
-            bodies: Semaphore::new(BODIES * ((settings.body_mebibytes as usize) << 20)),
-            number: AtomicU64::new(0),
-        });
-        let served = axum::serve(listener, router(shared)).with_graceful_shutdown(stop.cancelled_owned());
-        served.await.map_err(SourceError::io("could not accept connections"))
+            limit,
+            timeout: patience,
+            bodies: Semaphore::new(BODIES * limit),
+        }));
+        let stopped = stop.clone();
+        let serve = move |stream, peer| {
+            connection::serve(stream, peer, router.clone(), idle, patience, stopped.clone())
+        };
+        listener.serve(stop, serve).await;
+        Ok(())
     }
 }
 
@@ -203,15 +238,19 @@ impl Shared {
         said.is_some_and(|said| Sha256::digest(said).as_slice() == token)
     }
 
-    /// The body of a request, decompressed.
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
+    /// What a request brings, decompressed.
+    async fn read(&self, request: Request) -> Result<Sent, Refused> {
+        let headers = request.headers();
         let length =
             headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let times = if headers.contains_key(header::CONTENT_ENCODING) { COMPRESSION } else { 1 };
         let bytes = length.map_or(self.limit, |length| length.saturating_mul(times).min(self.limit));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let Ok(_permit) = self.bodies.try_acquire_many(bytes) else { return Err(Refused::full()) };
-        body::read(headers, body, self.limit, self.timeout).await
+        let sender = request.extensions().get().map_or_else(String::new, |Peer(address)| address.to_string());
+        let (head, body) = request.into_parts();
+        let bytes = body::read(&head.headers, body, self.limit, self.timeout).await?;
+        Ok(Sent::by(&sender, bytes))
     }
 
     /// An origin with the source's own fields after these.
@@ -220,11 +259,6 @@ impl Shared {
             fields.push(name.to_owned(), value.clone());
         }
         Arc::new(Origin::new(&self.name, fields))
-    }
-
-    /// An id for a record that its sender does not name. A sender that repeats a request gets another.
-    fn fresh_id(&self) -> RecordId {
-        RecordId::at(self.run, self.number.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Hands records on and waits until all sinks have them.

@@ -6,8 +6,9 @@
 //!                                                   └► Acknowledged ─► checkpoint, answer, committed offset
 //! ```
 
+mod buffer;
 mod cut;
-mod forward;
+pub mod forward;
 mod http;
 mod kafka;
 mod listen;
@@ -17,11 +18,11 @@ mod stdin;
 mod syslog;
 mod tail;
 
+pub use buffer::BufferSettings;
 pub use cut::{Cut, Cutter, Stream};
 pub use forward::{Forward, ForwardSettings};
 pub use http::{Http, HttpSettings};
 pub use kafka::{Kafka, KafkaSettings};
-pub use listen::TlsSettings;
 pub use source::{Source, SourceError};
 pub use stdin::Stdin;
 pub use syslog::{Syslog, SyslogSettings};

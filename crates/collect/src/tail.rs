@@ -168,7 +168,7 @@ impl Run {
         let mut names_changed = true;
         while !self.out.stop.is_cancelled() {
             if names_changed || discovered.is_none_or(|last| last.elapsed() >= DISCOVER) {
-                self.discover()?;
+                self.discover();
                 discovered = Some(Instant::now());
             }
             let mut idle = true;
@@ -199,8 +199,8 @@ impl Run {
         self.save(true)
     }
 
-    /// Writes what is acknowledged, if something is and it is time or asked for.
-    fn save(&mut self, now: bool) -> Result<(), SourceError> {
+    /// Writes what is acknowledged, if something is and it is time; at last in any case.
+    fn save(&mut self, at_last: bool) -> Result<(), SourceError> {
         let mut changed = false;
         for file in &mut self.files {
             changed |= file.settle();
@@ -208,11 +208,14 @@ impl Run {
         if changed {
             self.checkpoints.touch();
         }
-        if self.checkpoints.is_due(if now { Duration::ZERO } else { SAVE }) {
+        if self.checkpoints.is_due(if at_last { Duration::ZERO } else { SAVE }) {
             for file in &mut self.files {
                 self.checkpoints.put(file.checkpoint());
             }
-            self.checkpoints.save()?;
+            match at_last {
+                true => self.checkpoints.save()?,
+                false => _ = self.checkpoints.try_save(),
+            }
         }
         let before = self.files.len();
         self.files.retain(|file| !file.is_over());
@@ -227,7 +230,7 @@ impl Run {
     }
 
     /// Looks at all names, and opens what is new.
-    fn discover(&mut self) -> Result<(), SourceError> {
+    fn discover(&mut self) {
         let mut present = HashSet::new();
         let mut candidates = Vec::new();
         let wanted = match self.settings.start {
@@ -260,8 +263,9 @@ impl Run {
                     self.changes.watch(file.real_path());
                     // On disk before the first record leaves.
                     self.checkpoints.put(file.checkpoint());
-                    self.checkpoints.save()?;
-                    self.files.push(file);
+                    if self.checkpoints.try_save() {
+                        self.files.push(file);
+                    }
                 }
                 Ok(None) => {}
                 Err(cause) if self.checkpoints.complain(&path) => {
@@ -274,7 +278,6 @@ impl Run {
             self.changes.watch_folder(&folder);
         }
         self.first_look = false;
-        Ok(())
     }
 }
 

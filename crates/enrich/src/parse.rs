@@ -13,6 +13,7 @@
 mod access;
 mod cluster;
 mod console;
+mod envelope;
 mod fields;
 mod header;
 mod json;
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 use logrisk_base::Level;
 use memchr::memmem;
 
+pub use envelope::Syslog;
 use text::{skip_blanks, without_ansi};
 
 /// A physical line without the container runtime's wrapper.

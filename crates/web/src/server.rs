@@ -28,7 +28,8 @@ use tokio::{
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{api, service::Service, tls::Tls};
+use crate::{api, service::Service};
+use logrisk_tls::Tls;
 
 /// What connections may cost.
 #[derive(Debug, Clone)]

@@ -133,10 +133,10 @@ impl Plane {
         findings.push(("data folder".to_owned(), made.map(|()| data.display().to_string())));
         for (name, source) in &self.sources {
             let Origin::Source(source) = source else { continue };
-            let address = match &**source {
-                SourceSettings::Forward(settings) => settings.address,
-                SourceSettings::Http(settings) => settings.address,
-                SourceSettings::Syslog(settings) => settings.address,
+            let found = match &**source {
+                SourceSettings::Forward(settings) => Forward::check(settings).await,
+                SourceSettings::Http(settings) => Http::check(settings).await,
+                SourceSettings::Syslog(settings) => Syslog::check(settings).await,
                 SourceSettings::Kafka(settings) => {
                     let settings = settings.clone();
                     let found = ask(move || Kafka::check(&settings)).await;
@@ -145,9 +145,7 @@ impl Plane {
                 }
                 _ => continue,
             };
-            let bound = std::net::TcpListener::bind(address);
-            let bound = bound.with_context(|| format!("could not listen on {address}"));
-            findings.push((format!("source {name}"), bound.map(|_| address.to_string())));
+            findings.push((format!("source {name}"), found.map_err(anyhow::Error::from)));
         }
         for (name, sink) in &self.sinks {
             let found = match sink {
@@ -244,6 +242,8 @@ impl Plane {
             () = drained => true,
             () = grace => false,
         };
+        // What a source holds still it drops here, while it can say so or put it on the disk.
+        collecting.shutdown().await;
         #[cfg(feature = "count-allocations")]
         report_allocations(&allocations.change(), &figures);
         let unfinished = report(&figures.sinks);
@@ -381,7 +381,7 @@ fn start_source(
         });
     }
     let stop = stop.clone();
-    let checkpoints = run.data_dir().join("checkpoints");
+    let (checkpoints, buffers) = (run.data_dir().join("checkpoints"), run.data_dir().join("buffers"));
     let settings = match origin {
         Origin::Source(settings) => settings,
         Origin::Letters(letters) => return spawn(name, letters, outlet, stop, tasks),
@@ -389,7 +389,7 @@ fn start_source(
     match *settings {
         SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
         SourceSettings::Forward(settings) => {
-            spawn(Arc::clone(&name), Forward::new(&name, settings), outlet, stop, tasks);
+            spawn(Arc::clone(&name), Forward::new(&name, settings, &buffers), outlet, stop, tasks);
         }
         SourceSettings::Http(settings) => {
             spawn(Arc::clone(&name), Http::new(&name, settings), outlet, stop, tasks)
@@ -398,7 +398,7 @@ fn start_source(
             spawn(Arc::clone(&name), Kafka::new(&name, settings), outlet, stop, tasks);
         }
         SourceSettings::Syslog(settings) => {
-            spawn(Arc::clone(&name), Syslog::new(&name, settings), outlet, stop, tasks);
+            spawn(Arc::clone(&name), Syslog::new(&name, settings, &buffers), outlet, stop, tasks);
         }
         SourceSettings::Tail(settings) => {
             spawn(Arc::clone(&name), Tail::new(&name, settings, &checkpoints), outlet, stop, tasks);

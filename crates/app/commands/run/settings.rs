@@ -95,8 +95,8 @@ pub enum SinkSettings {
 #[derive(Debug, Clone, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSettings {
-    /// Folder for checkpoints, `/var/lib/logrisk` if absent; a server beside the data plane uses its own instead. Keep it:
-    /// without it everything is read again.
+    /// Folder for checkpoints and buffers, `/var/lib/logrisk` if absent; a server beside the data plane uses its own instead. Keep
+    /// it: without it everything is read again.
     #[garde(skip)]
     pub data_dir: Option<PathBuf>,
     /// Where to answer `/metrics`, `/livez` and `/readyz`: `127.0.0.1:9598`; nowhere if absent. A server beside it does that itself.

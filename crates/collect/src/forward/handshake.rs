@@ -1,50 +1,161 @@
-//! Who knows the shared key: HELO from us, PING from the sender, PONG from us.
+//! Who may send: the handshake of the forward protocol's secure mode.
+//!
+//! ```text
+//! HELO nonce, salt            ─►
+//!                             ◄─ PING sender's name, salt, SHA-512(key …), user, SHA-512(password …)
+//! PONG our name, SHA-512(key …) ─►
+//! ```
+//! Neither side says the key: both show that they know it. The nonce is new for each connection, so a digest that was
+//! overheard opens nothing, and how long comparing takes tells nothing either.
 
-use std::io::{self, BufReader, Read, Write};
+use std::{collections::BTreeMap, time::Duration};
 
-use rmpv::{Value, decode::read_value, encode::write_value};
+use logrisk_flow::Secret;
+use rmp::encode;
 use sha2::{Digest as _, Sha512};
+use tokio::{
+    io::{AsyncWriteExt as _, WriteHalf},
+    time::timeout,
+};
 
-/// A ping holds a host's name, a salt and two digests.
-const PING_BYTES: u64 = 16 << 10;
+use super::{
+    connection::{Ended, Frames},
+    message::Refused,
+    msgpack::{Head, Reader},
+};
+use crate::listen::Duplex;
 
-/// Lets a sender in, or says why not and ends the connection.
-pub(super) fn serve<S: Read + Write>(stream: &mut BufReader<S>, key: &str) -> io::Result<()> {
-    let mut nonce = [0; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut nonce).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    let options = vec![
-        ("nonce".into(), Value::Binary(nonce.to_vec())),
-        ("auth".into(), Value::Binary(Vec::new())),
-        ("keepalive".into(), true.into()),
-    ];
-    send(stream, &Value::Array(vec!["HELO".into(), Value::Map(options)]))?;
-    let ping = read_value(&mut stream.take(PING_BYTES)).map_err(io::Error::other)?;
-    let parts = ping.as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |index: usize| parts.get(index).map(bytes).unwrap_or_default();
-    let (host, salt, digest) = (text(1), text(2), text(3));
-    let knows = text(0) == b"PING" && hex(&[&salt, &host, &nonce, key.as_bytes()]).as_bytes() == digest;
-    let (own, reason) = ("logrisk", if knows { "" } else { "shared key mismatch" });
-    let answer = if knows { hex(&[&salt, own.as_bytes(), &nonce, key.as_bytes()]) } else { String::new() };
-    send(stream, &Value::Array(vec!["PONG".into(), knows.into(), reason.into(), own.into(), answer.into()]))?;
-    if knows {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the sender's shared key is another"))
+/// How long the whole handshake may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How we call ourselves. Senders refuse a server of their own name, which is that of their host.
+const NAME: &str = "logrisk";
+
+/// What senders must know.
+pub(super) struct Security {
+    key: String,
+    /// Passwords by user; without any, the key is enough.
+    users: BTreeMap<String, String>,
+}
+
+impl Security {
+    /// Reveals the secrets of the settings; `None` where everybody may send.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub(super) fn of(key: Option<&Secret>, users: &BTreeMap<String, Secret>) -> Result<Option<Self>, String> {
+        let Some(key) = key else {
+            return match users.is_empty() {
+                true => Ok(None),
+                false => Err("users are asked for in the handshake of a shared_key; set one".to_owned()),
+            };
+        };
+        let reveal = |(name, secret): (&String, &Secret)| Ok((name.clone(), secret.reveal()?));
+        let users = users.iter().map(reveal).collect::<Result<_, String>>()?;
+        Ok(Some(Self { key: key.reveal()?, users }))
+    }
+
+    /// Judges a PING; `None` is a welcome.
+    fn judge(&self, ping: &Ping, nonce: &[u8], salt: &[u8]) -> Option<&'static str> {
+        let key = self.key.as_bytes();
+        if ping.digest != digest(&[ping.salt.as_slice(), ping.name.as_bytes(), nonce, key]) {
+            return Some("shared_key mismatch");
+        }
+        if self.users.is_empty() {
+            return None;
+        }
+        let known = self.users.get(&ping.user).is_some_and(|password| {
+            ping.password == digest(&[salt, ping.user.as_bytes(), password.as_bytes()])
+        });
+        (!known).then_some("username/password mismatch")
     }
 }
 
-fn send<S: Read + Write>(stream: &mut BufReader<S>, value: &Value) -> io::Result<()> {
-    write_value(stream.get_mut(), value).map_err(io::Error::other)?;
-    stream.get_mut().flush()
+/// What a sender shows of itself.
+struct Ping {
+    name: String,
+    salt: Vec<u8>,
+    digest: String,
+    user: String,
+    password: String,
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
-    value.as_slice().or_else(|| value.as_str().map(str::as_bytes)).unwrap_or_default().to_vec()
+impl Ping {
+    fn read(frame: &[u8]) -> Result<Self, Refused> {
+        const EXPECTED: Refused = Refused::Malformed("a PING is expected; has the sender a shared key?");
+        let mut reader = Reader { rest: frame };
+        if reader.head()? != Head::Array(6) || reader.text()? != "PING" {
+            return Err(EXPECTED);
+        }
+        let name = reader.text()?.into_owned();
+        let salt = match reader.head()? {
+            Head::Text(length) | Head::Binary(length) => reader.take(length)?.to_vec(),
+            _ => return Err(EXPECTED),
+        };
+        let mut text = || Ok::<_, Refused>(reader.text()?.into_owned());
+        Ok(Self { name, salt, digest: text()?, user: text()?, password: text()? })
+    }
 }
 
-fn hex(parts: &[&[u8]]) -> String {
-    let mut digest = Sha512::new();
-    parts.iter().for_each(|part| digest.update(part));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Lets the sender show that it knows the key.
+pub(super) async fn greet(
+    security: &Security,
+    frames: &mut Frames,
+    writer: &mut WriteHalf<Box<dyn Duplex>>,
+) -> Result<(), Ended> {
+    let greeted = async {
+        let (mut nonce, mut salt) = ([0; 16], [0; 16]);
+        let random = [&mut nonce, &mut salt].into_iter().try_for_each(|bytes| getrandom::fill(bytes));
+        random.map_err(|_| Ended::Denied("the system has no random numbers for a handshake"))?;
+        let salt = if security.users.is_empty() { &[][..] } else { &salt };
+        write(writer, &helo(&nonce, salt)).await?;
+        let ping = Ping::read(&frames.next().await?)?;
+        let denied = security.judge(&ping, &nonce, salt);
+        let own = digest(&[ping.salt.as_slice(), NAME.as_bytes(), &nonce, security.key.as_bytes()]);
+        write(writer, &pong(denied, &own)).await?;
+        match denied {
+            None => Ok(()),
+            Some("shared_key mismatch") => Err(Ended::Denied("the sender's shared key is another")),
+            Some(_) => Err(Ended::Denied("the sender's user or password is wrong")),
+        }
+    };
+    timeout(PATIENCE, greeted).await.unwrap_or(Err(Ended::Slow(PATIENCE.as_secs())))
+}
+
+async fn write(writer: &mut WriteHalf<Box<dyn Duplex>>, bytes: &[u8]) -> std::io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
+}
+
+fn helo(nonce: &[u8], salt: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Memory does not fail to be written.
+    _ = encode::write_array_len(&mut out, 2);
+    _ = encode::write_str(&mut out, "HELO");
+    _ = encode::write_map_len(&mut out, 3);
+    _ = encode::write_str(&mut out, "nonce");
+    _ = encode::write_bin(&mut out, nonce);
+    _ = encode::write_str(&mut out, "auth");
+    _ = encode::write_bin(&mut out, salt);
+    _ = encode::write_str(&mut out, "keepalive");
+    _ = encode::write_bool(&mut out, true);
+    out
+}
+
+fn pong(denied: Option<&str>, own: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    _ = encode::write_array_len(&mut out, 5);
+    _ = encode::write_str(&mut out, "PONG");
+    _ = encode::write_bool(&mut out, denied.is_none());
+    let (name, own) = if denied.is_none() { (NAME, own) } else { ("", "") };
+    for text in [denied.unwrap_or_default(), name, own] {
+        _ = encode::write_str(&mut out, text);
+    }
+    out
+}
+
+/// SHA-512 of the parts, in hexadecimal.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha512::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

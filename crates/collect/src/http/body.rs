@@ -1,4 +1,4 @@
-//! Bodies of requests: read up to a limit, decompressed up to the same.
+//! Bodies of requests: read up to a limit, decompressed up to the same; and what their records are called.
 
 use std::{io::Read, time::Duration};
 
@@ -7,9 +7,31 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use logrisk_flow::RecordId;
 use tokio::time::timeout;
 
 use super::Refused;
+
+/// What one request brought.
+pub(super) struct Sent {
+    /// Its body, decompressed.
+    pub(super) bytes: Vec<u8>,
+    /// Who sent what: the same when the sender repeats itself.
+    request: RecordId,
+}
+
+impl Sent {
+    /// A body from that address.
+    pub(super) fn by(sender: &str, bytes: Vec<u8>) -> Self {
+        let request = RecordId::at(RecordId::of(&bytes), RecordId::of(sender.as_bytes()).spread());
+        Self { bytes, request }
+    }
+
+    /// The id of a record that its sender does not name, by its place in the body.
+    pub(super) fn id(&self, place: usize) -> RecordId {
+        RecordId::at(self.request, place as u64)
+    }
+}
 
 /// Reads a body.
 pub(super) async fn read(

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
     extract::{Path, Request, State},
-    http::{HeaderMap, Method, StatusCode},
+    http::{Method, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use logrisk_flow::{Fields, Record, RecordId};
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Shared};
+use super::{Refused, Sent, Shared};
 use crate::object::Told;
 
 /// Beats, Logstash and Fluent Bit refuse servers that are older than they are; this is the last 8.
@@ -64,14 +63,13 @@ struct Action {
 pub(super) async fn take(
     State(shared): State<Arc<Shared>>,
     path: Option<Path<String>>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
     let began = std::time::Instant::now();
     let taken = async {
-        let bytes = shared.read(&headers, body).await?;
+        let sent = shared.read(request).await?;
         let default = path.map_or_else(|| "logs".to_owned(), |Path(index)| index);
-        let (actions, records) = tokio::task::block_in_place(|| shared.actions(&bytes, &default))?;
+        let (actions, records) = tokio::task::block_in_place(|| shared.actions(&sent, &default))?;
         shared.deliver(records).await?;
         Ok::<_, Refused>(actions)
     };
@@ -95,11 +93,14 @@ pub(super) async fn take(
 }
 
 impl Shared {
-    fn actions(&self, bytes: &[u8], default: &str) -> Result<(Vec<Action>, Vec<Record>), Refused> {
+    fn actions(&self, sent: &Sent, default: &str) -> Result<(Vec<Action>, Vec<Record>), Refused> {
         let (mut actions, mut records) = (Vec::new(), Vec::new());
         let origin = self.origin(Fields::default());
-        let mut lines =
-            bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        let mut lines = sent
+            .bytes
+            .split(|byte| *byte == b'\n')
+            .enumerate()
+            .filter(|(_, line)| !line.trim_ascii().is_empty());
         while let Some((number, line)) = lines.next() {
             let wrong = |what: &str| Refused::malformed(format!("line {}: {what}", number + 1));
             let action: Map<String, Value> =
@@ -113,7 +114,7 @@ impl Shared {
             let mut error = None;
             let record_id = match &named {
                 Some(id) => RecordId::of(format!("{index}\n{id}").as_bytes()),
-                None => self.fresh_id(),
+                None => sent.id(number),
             };
             let id = named.unwrap_or_else(|| record_id.to_string());
             match name.as_str() {

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
-    extract::State,
-    http::HeaderMap,
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use logrisk_flow::{Fields, Record};
+use logrisk_flow::{Fields, Record, RecordId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -36,13 +34,14 @@ pub(super) async fn health() -> Json<Value> {
 }
 
 /// Takes events: JSON objects one after another, with or without anything between.
-pub(super) async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let taken = async {
-        let bytes = shared.read(&headers, body).await?;
+        let sent = shared.read(request).await?;
         let records = tokio::task::block_in_place(|| {
-            serde_json::Deserializer::from_slice(&bytes)
+            serde_json::Deserializer::from_slice(&sent.bytes)
                 .into_iter::<Envelope>()
-                .map(|envelope| Ok(shared.record_of(envelope?)))
+                .enumerate()
+                .map(|(place, envelope)| Ok(shared.record_of(envelope?, sent.id(place))))
                 .collect::<Result<Vec<_>, serde_json::Error>>()
         });
         let records = records.map_err(|error| Refused::malformed(format!("no event: {error}")))?;
@@ -52,10 +51,10 @@ pub(super) async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, 
 }
 
 /// Takes lines.
-pub(super) async fn take_raw(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn take_raw(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let taken = async {
-        let bytes = shared.read(&headers, body).await?;
-        let records = tokio::task::block_in_place(|| shared.records_of_lines(&bytes, Fields::default()))?;
+        let sent = shared.read(request).await?;
+        let records = tokio::task::block_in_place(|| shared.records_of_lines(&sent));
         shared.deliver(records).await
     };
     answer(taken.await)
@@ -73,7 +72,7 @@ fn answer(taken: Result<(), Refused>) -> Response {
 }
 
 impl Shared {
-    fn record_of(&self, envelope: Envelope) -> Record {
+    fn record_of(&self, envelope: Envelope, id: RecordId) -> Record {
         let Told { body, time: own, level, mut fields } = match envelope.event {
             Value::Object(object) => Told::of(object),
             Value::String(body) => Told::text(body),
@@ -94,7 +93,7 @@ impl Shared {
             fields.push(name, value);
         }
         Record {
-            id: self.fresh_id(),
+            id,
             time: time(&envelope.time).or(own),
             level,
             body,

@@ -4,22 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
-    extract::State,
-    http::HeaderMap,
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use logrisk_flow::{Fields, Record};
 use serde_json::{Value, json};
 
-use super::{Refused, Shared};
+use super::{Refused, Sent, Shared};
 use crate::{Cutter, object::Told};
 
 /// Takes a body of lines. Stack traces are put together; a line that is a JSON object is a record of its own.
-pub(super) async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let taken = async {
-        let bytes = shared.read(&headers, body).await?;
-        let records = tokio::task::block_in_place(|| shared.records_of_lines(&bytes, Fields::default()))?;
+        let sent = shared.read(request).await?;
+        let records = tokio::task::block_in_place(|| shared.records_of_lines(&sent));
         let count = records.len();
         shared.deliver(records).await?;
         Ok::<_, Refused>(count)
@@ -33,8 +31,9 @@ pub(super) async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, 
 }
 
 impl Shared {
-    pub(super) fn records_of_lines(&self, bytes: &[u8], fields: Fields) -> Result<Vec<Record>, Refused> {
-        let origin = self.origin(fields);
+    pub(super) fn records_of_lines(&self, sent: &Sent) -> Vec<Record> {
+        let origin = self.origin(Fields::default());
+        let bytes = &*sent.bytes;
         let told = match bytes.trim_ascii_start() {
             // An array, as many log libraries send their batches.
             array @ [b'[', ..] if serde_json::from_slice::<Vec<Value>>(array).is_ok() => {
@@ -52,15 +51,15 @@ impl Shared {
             }
             _ => cut(bytes),
         };
-        let records = told.into_iter().map(|told: Told| Record {
-            id: self.fresh_id(),
+        let records = told.into_iter().enumerate().map(|(place, told): (usize, Told)| Record {
+            id: sent.id(place),
             time: told.time,
             level: told.level,
             body: told.body,
             origin: Arc::clone(&origin),
             fields: told.fields,
         });
-        Ok(records.collect())
+        records.collect()
     }
 }
 

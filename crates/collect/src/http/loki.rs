@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -90,9 +89,13 @@ struct Entry {
 }
 
 /// Takes a push.
-pub(super) async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn take(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
     let taken = async {
-        let bytes = shared.read(&headers, body).await?;
+        let bytes = shared.read(request).await?.bytes;
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let streams = tokio::task::block_in_place(|| {

@@ -39,8 +39,9 @@ pub(super) struct Checkpoint {
     pub(super) before: Print,
     /// Read to its end, and nothing more will come.
     pub(super) done: bool,
-    /// When it was there last, in seconds since 1970.
-    pub(super) seen: u64,
+    /// When it was there last. While nobody looked, nobody saw it: at a start that is now, whatever the clock says.
+    #[serde(skip, default = "Instant::now")]
+    pub(super) seen: Instant,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -57,6 +58,8 @@ pub(super) struct Checkpoints {
     is_new: bool,
     changed: bool,
     saved: Option<Instant>,
+    /// The last attempt to write them failed.
+    failing: bool,
     complaints: HashSet<PathBuf>,
 }
 
@@ -83,15 +86,14 @@ impl Checkpoints {
                 stored.version
             )));
         }
-        let mut files = stored.files;
-        // While nobody looked, nobody saw them.
-        files.iter_mut().for_each(|file| file.seen = now());
+        let files = stored.files;
         Ok(Self {
             is_new: files.is_empty(),
             file,
             files,
             changed: false,
             saved: None,
+            failing: false,
             complaints: HashSet::new(),
         })
     }
@@ -125,14 +127,31 @@ impl Checkpoints {
 
     /// Writes them: whole and on the disk, or not at all.
     pub(super) fn save(&mut self) -> Result<(), SourceError> {
-        let now = now();
-        self.files.retain(|file| now.saturating_sub(file.seen) < REMEMBERED.as_secs());
+        self.files.retain(|file| file.seen.elapsed() < REMEMBERED);
         let stored = Stored { version: 1, files: std::mem::take(&mut self.files) };
         let written = replace(&self.file, &stored);
         self.files = stored.files;
-        self.changed = false;
+        self.changed = written.is_err();
         self.saved = Some(Instant::now());
         written.map_err(SourceError::io(format!("could not write checkpoints {}", self.file.display())))
+    }
+
+    /// Writes them, and says once if that fails: a disk that is full has room again some time. Whether they are written.
+    pub(super) fn try_save(&mut self) -> bool {
+        match self.save() {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!(file = %self.file.display(), "checkpoints are written again");
+                }
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, "trying again; after a kill, what was delivered meanwhile would be read again");
+                }
+                false
+            }
+        }
     }
 
     /// Whether this is the first complaint about a file.
@@ -142,17 +161,12 @@ impl Checkpoints {
 
     /// Where files may be found that are neither followed nor present under a known inode, and not read to their end.
     pub(super) fn missing(&self, following: &dyn Fn(&str) -> bool, present: &HashSet<Key>) -> Vec<PathBuf> {
-        let lately = |file: &&Checkpoint| now().saturating_sub(file.seen) < SEARCHED.as_secs();
+        let lately = |file: &&Checkpoint| file.seen.elapsed() < SEARCHED;
         let lost = self.files.iter().filter(|file| !file.done && !following(&file.stream)).filter(lately);
         lost.flat_map(|file| find::siblings(&file.path))
             .filter(|path| key_of(path).is_ok_and(|key| !present.contains(&key)))
             .collect()
     }
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A rename is all or nothing; the folder is synced, too, or the rename itself could be lost with the power.

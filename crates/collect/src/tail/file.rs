@@ -14,7 +14,7 @@ use logrisk_flow::{Acknowledged, Fields, Origin, Outcome, Record, RecordId};
 
 use super::{
     Out,
-    checkpoint::{Checkpoint, Checkpoints, now},
+    checkpoint::{Checkpoint, Checkpoints},
     content::{
         Key, PRINT, Print, before, is_packed, key, print, read_full, still_there, unpack, unpacked_before,
     },
@@ -142,7 +142,7 @@ impl Followed {
             first,
             before: if packed { Print::default() } else { before(&file, offset)? },
             done: false,
-            seen: now(),
+            seen: Instant::now(),
         };
         Ok(Some(Self {
             origins: origins(path, source, own_fields),
@@ -298,7 +298,7 @@ impl Followed {
             Content::Packed(_) => self.saved.size,
         };
         if self.state == State::Present {
-            self.saved.seen = now();
+            self.saved.seen = Instant::now();
         }
         self.saved.clone()
     }

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use logrisk_base::Level;
-
 use super::{
     Format, Parsed, level,
     text::{digits, is_number, skip_blanks, tail},
@@ -29,7 +27,8 @@ pub(super) fn parse(text: &str) -> Option<Parsed<'_>> {
 
 /// Takes `<3>message` and `<3>[  812.311] message` apart.
 pub(super) fn parse_prefixed(text: &str) -> Option<Parsed<'_>> {
-    let (severity, rest) = priority(text)?;
+    let (number, rest) = priority(text)?;
+    let severity = level::from_syslog(number % 8);
     if let Some(parsed) = parse(rest) {
         return Some(Parsed { level: severity, ..parsed });
     }
@@ -47,11 +46,11 @@ pub(super) fn parse_decoded(text: &str) -> Option<Parsed<'_>> {
     Some(Parsed { level: Some(level), ..parse(skip_blanks(rest))? })
 }
 
-/// The severity in `<PRI>` and what follows; the facility is bookkeeping.
-pub(super) fn priority(text: &str) -> Option<(Option<Level>, &str)> {
+/// The number in `<PRI>`, eight times the facility plus the severity, and what follows.
+pub(super) fn priority(text: &str) -> Option<(u32, &str)> {
     let inside = text.strip_prefix('<')?;
     let length = digits(inside);
     let number: u32 = inside.get(..length)?.parse().ok()?;
     let rest = tail(inside, length).strip_prefix('>')?;
-    (length <= 3 && number < 192).then(|| (level::from_syslog(number % 8), rest))
+    (length <= 3 && number < 192).then_some((number, rest))
 }

@@ -12,10 +12,10 @@ use std::borrow::Cow;
 use logrisk_base::Level;
 
 use super::{
-    Format, Parsed,
+    Format, Parsed, Syslog,
     fields::{Builder, Path},
     kernel::priority,
-    level, logfmt,
+    level,
     text::{first_line, head, is_number, skip_blanks, tail, token},
     timestamp,
 };
@@ -25,7 +25,8 @@ const LONGEST_PROGRAM: usize = 96;
 
 /// Takes a line that begins with `<PRI>` apart, of either generation; `None` where the kernel's form is meant.
 pub(super) fn parse_with_priority(text: &str) -> Option<Parsed<'_>> {
-    let (severity, rest) = priority(text)?;
+    let (number, rest) = priority(text)?;
+    let severity = level::from_syslog(number % 8);
     if let Some(version_1) = rest.strip_prefix("1 ") {
         return rfc_5424(version_1, severity);
     }
@@ -56,9 +57,9 @@ pub(super) fn parse_stored(text: &str, length: usize) -> Option<Parsed<'_>> {
     if !plain_host || host.is_empty() || level::from_name(host).is_some() {
         return None;
     }
-    let (program, has_pid, message) = program(rest)?;
+    let (program, process_id, message) = program(rest)?;
     let offset = time.as_bytes().get(10) == Some(&b'T') && !time.ends_with('Z') && length > 20;
-    (has_pid || offset).then(|| record(time, program, message))
+    (process_id.is_some() || offset).then(|| record(time, program, message))
 }
 
 /// The part after the time: host, program, message. Each may be missing.
@@ -90,9 +91,9 @@ fn record<'a>(time: &'a str, program: &'a str, message: &'a str) -> Parsed<'a> {
     }
 }
 
-/// `program[123]: message` and `program: message`; says whether there was a process id. Programs of macOS have
-/// spaces in their names, which only the process id then tells from a message.
-fn program(text: &str) -> Option<(&str, bool, &str)> {
+/// `program[123]: message` and `program: message`: program, process id, message. Programs of macOS have spaces in their
+/// names, which only the process id then tells from a message.
+pub(super) fn program(text: &str) -> Option<(&str, Option<&str>, &str)> {
     let line = first_line(text);
     let window = line.as_bytes().get(..line.len().min(LONGEST_PROGRAM))?;
     let colon =
@@ -103,7 +104,7 @@ fn program(text: &str) -> Option<(&str, bool, &str)> {
         && is_number(pid)
         && !name.contains(['[', '"', '='])
     {
-        return Some((base_name(name), true, message));
+        return Some((base_name(name), Some(pid), message));
     }
     // launchd adds "(com.apple.x[123])" after the process id.
     if let Some((name, inner)) = name.split_once("] (").or_else(|| name.split_once("[1] ("))
@@ -111,12 +112,12 @@ fn program(text: &str) -> Option<(&str, bool, &str)> {
         && let Some((name, pid)) = name.rsplit_once('[')
         && is_number(pid)
     {
-        return Some((name, true, message));
+        return Some((name, Some(pid), message));
     }
     // "audit(1131538222.234:0): message": what varies stays in the message, where it is masked.
     let varies = name.contains('(') && name.bytes().any(|byte| byte.is_ascii_digit());
     let one_word = !name.is_empty() && !varies && !name.contains([' ', '\t', '"', '=', '{', '%', '<']);
-    one_word.then(|| (base_name(name), false, message))
+    one_word.then(|| (base_name(name), None, message))
 }
 
 fn base_name(path: &str) -> &str {
@@ -135,59 +136,25 @@ fn cisco(message: &str) -> Option<(Option<Level>, &str, &str)> {
     in_capitals.then(|| (level::from_syslog(severity), mnemonic, skip_blanks(tail(code, colon + 1))))
 }
 
-/// What follows `<PRI>1 `: time, host, program, process id, message id, structured data, message.
+/// What follows `<PRI>1 `. Elements of the registry (RFC 5424, section 7) are bookkeeping.
 fn rfc_5424(text: &str, severity: Option<Level>) -> Option<Parsed<'_>> {
-    let mut rest = text;
-    let mut next = || {
-        let (word, after) = rest.split_once(' ')?;
-        rest = after;
-        Some(word)
-    };
-    let (time, _host, program, _pid, id) = (next()?, next()?, next()?, next()?, next()?);
-    if time != "-" && timestamp::length(time) != Some(time.len()) {
-        return None;
-    }
+    let syslog = Syslog::read_5424(text)?;
     let mut builder = Builder::default();
     builder.set_level(severity);
-    if time != "-" {
+    if let Some(time) = syslog.timestamp {
         builder.set_timestamp(time);
     }
-    if program != "-" {
+    if let Some(program) = syslog.program {
         builder.set_logger(base_name(program));
     }
-    let message = structured_data(rest, &mut builder)?;
-    if id != "-" {
-        builder.put(Path::one("msgid"), Cow::Borrowed(id));
-    }
-    let message = skip_blanks(message);
-    builder.set_message(Cow::Borrowed(message.strip_prefix('\u{feff}').unwrap_or(message)));
-    Some(builder.finish(Format::Syslog5424, ""))
-}
-
-/// Puts the parameters of the elements into the builder, registered ones (RFC 5424, section 7) left out; returns
-/// what follows. Escapes are `\"`, `\\` and `\]`.
-fn structured_data<'a>(text: &'a str, builder: &mut Builder<'a>) -> Option<&'a str> {
-    if let Some(rest) = text.strip_prefix('-') {
-        return Some(rest);
-    }
-    let mut rest = text;
-    while let Some(element) = rest.strip_prefix('[') {
-        let name_end = element.find([' ', ']'])?;
-        let registered = matches!(head(element, name_end), "timeQuality" | "origin" | "meta");
-        rest = tail(element, name_end);
-        loop {
-            rest = rest.trim_start_matches(' ');
-            if let Some(after) = rest.strip_prefix(']') {
-                rest = after;
-                break;
-            }
-            let length = logfmt::key_length(rest)?;
-            let (value, after) = logfmt::quoted_value(tail(rest, length + 1).strip_prefix('"')?)?;
-            if !registered {
-                builder.put_other(head(rest, length), value);
-            }
-            rest = after;
+    for (element, name, value) in syslog.data {
+        if !matches!(element, "timeQuality" | "origin" | "meta") {
+            builder.put_other(name, value);
         }
     }
-    Some(rest)
+    if let Some(id) = syslog.message_id {
+        builder.put(Path::one("msgid"), Cow::Borrowed(id));
+    }
+    builder.set_message(Cow::Borrowed(syslog.message));
+    Some(builder.finish(Format::Syslog5424, ""))
 }

@@ -14,18 +14,20 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
+use serde::Deserialize;
 
 /// How often the files are looked at. Certificates are renewed days before they expire.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Where certificates lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TlsFiles {
     /// The server's certificate, then those between it and its authority.
     pub certificate: PathBuf,
     /// The key of the first certificate.
     pub key: PathBuf,
-    /// Authorities whose certificates clients must show; `None` asks for none.
+    /// Authorities whose certificates clients must show; without it, none is asked for.
     pub client_authority: Option<PathBuf>,
 }
 
@@ -55,25 +57,30 @@ pub enum TlsError {
 /// The configuration in use, and the files that it came from.
 pub struct Tls {
     files: TlsFiles,
+    protocols: Vec<Vec<u8>>,
     config: ArcSwap<ServerConfig>,
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files. `protocols` are what clients may ask for (ALPN), as `http/1.1`; none where there is no choice.
     ///
     /// # Errors
     /// [`TlsError`] with the file's name.
-    pub fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
-        let config = read(&files)?;
-        Ok(Arc::new(Self { files, config: ArcSwap::from_pointee(config) }))
+    pub fn open(files: TlsFiles, protocols: &[&str]) -> Result<Arc<Self>, TlsError> {
+        let protocols: Vec<_> = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let config = ArcSwap::from_pointee(read(&files, &protocols)?);
+        Ok(Arc::new(Self { files, protocols, config }))
     }
 
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+    /// The configuration for the next connection.
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
     }
 
     /// Reads the files anew whenever one of them changes. Files that cannot be used leave the old ones in use.
-    pub(crate) async fn follow(&self) {
+    /// Never ends.
+    pub async fn follow(&self) {
         let mut seen = self.stamps();
         loop {
             tokio::time::sleep(LOOK).await;
@@ -82,7 +89,7 @@ impl Tls {
                 continue;
             }
             seen = now;
-            match read(&self.files) {
+            match read(&self.files, &self.protocols) {
                 Ok(config) => {
                     self.config.store(Arc::new(config));
                     tracing::info!("new certificates are in use");
@@ -103,7 +110,7 @@ impl Tls {
     }
 }
 
-fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+fn read(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
     let refused = |error: &dyn std::fmt::Display| TlsError::Refused {
         file: files.certificate.clone(),
         cause: error.to_string(),
@@ -132,7 +139,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| refused(&error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.to_vec();
     Ok(config)
 }
 
