@@ -14,6 +14,7 @@ mod reference;
 mod run;
 mod run_buffer;
 mod run_elastic;
+mod run_elastic_source;
 mod run_forward;
 mod run_http;
 mod run_http_peers;

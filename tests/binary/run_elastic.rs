@@ -21,34 +21,47 @@ use crate::{
     run_plane::{PATIENCE, Site},
 };
 
-/// A real OpenSearch. Its data survives a kill.
-pub struct OpenSearch {
+/// A real OpenSearch or Elasticsearch. Its data survives a kill.
+pub struct Server {
+    script: &'static str,
     data: tempfile::TempDir,
     pub port: u16,
 }
 
 /// One server for all tests, one test at a time: they kill it.
-pub fn opensearch() -> MutexGuard<'static, OpenSearch> {
-    static SERVER: OnceLock<Mutex<OpenSearch>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // The transport's port is a hundred higher.
-        let server = OpenSearch { data: tempfile::tempdir().unwrap(), port: port.min(65_000) };
-        server.start();
-        Mutex::new(server)
-    });
+pub fn opensearch() -> MutexGuard<'static, Server> {
+    static SERVER: OnceLock<Mutex<Server>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| Mutex::new(Server::new("tests/servers/opensearch.sh")));
     server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl OpenSearch {
+/// The last Elasticsearch with a free licence, which has neither points in time nor life cycles.
+pub fn elasticsearch() -> MutexGuard<'static, Server> {
+    static SERVER: OnceLock<Mutex<Server>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| Mutex::new(Server::new("tests/servers/elasticsearch.sh")));
+    server.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Server {
+    fn new(script: &'static str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The transport's port is a hundred higher.
+        let server = Self { script, data: tempfile::tempdir().unwrap(), port: port.min(65_000) };
+        server.start();
+        server
+    }
+
     fn script(&self, arguments: &[&str]) {
-        let status = Command::new(repository("tests/servers/opensearch.sh"))
+        let parent = std::process::id().to_string();
+        let status = Command::new(repository(self.script))
             .args(arguments)
-            .env("OPENSEARCH_PARENT", std::process::id().to_string())
+            .env("OPENSEARCH_PARENT", &parent)
+            .env("ELASTICSEARCH_PARENT", &parent)
             .status();
         assert!(
             status.unwrap().success(),
-            "tests/servers/opensearch.sh failed; it needs Maven and a JDK of 21 or later"
+            "{} failed; it needs Maven, and a JDK as it says itself",
+            self.script
         );
     }
 
@@ -66,7 +79,7 @@ impl OpenSearch {
         }
     }
 
-    fn try_get(&self, path: &str) -> Option<Value> {
+    pub fn try_get(&self, path: &str) -> Option<Value> {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
         let text = ureq::get(url).call().ok()?.body_mut().read_to_string().ok()?;
         serde_json::from_str(&text).ok()
@@ -77,7 +90,13 @@ impl OpenSearch {
         ureq::put(url).header("content-type", "application/json").send(body.to_string()).unwrap();
     }
 
-    fn count(&self, index: &str) -> u64 {
+    pub fn post(&self, path: &str, body: &str) -> Value {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let mut answer = ureq::post(url).header("content-type", "application/x-ndjson").send(body).unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    pub fn count(&self, index: &str) -> u64 {
         let url = format!("http://127.0.0.1:{}/{index}/_refresh", self.port);
         _ = ureq::post(url).send_empty();
         let counted = self.try_get(&format!("/{index}/_count"));
@@ -175,7 +194,7 @@ fn what_the_mapping_refuses_is_kept_and_replayed() {
 }
 
 /// Reads one request; `None` at the end of the connection.
-fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+pub fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -5,11 +5,12 @@ use std::fs;
 use crate::common::repository;
 
 /// Heading, file and struct of each section, in order.
-const SECTIONS: [(&str, &str, &str); 17] = [
+const SECTIONS: [(&str, &str, &str); 18] = [
     ("run", "crates/app/commands/run/settings.rs", "RunSettings"),
     ("sources: `tail`", "crates/collect/src/tail.rs", "TailSettings"),
     ("sources: `http`", "crates/collect/src/http.rs", "HttpSettings"),
     ("sources: `forward`", "crates/collect/src/forward.rs", "ForwardSettings"),
+    ("sources: `elastic`", "crates/collect/src/elastic.rs", "ElasticSettings"),
     ("sources: `kafka`", "crates/collect/src/kafka.rs", "KafkaSettings"),
     ("sources: `syslog`", "crates/collect/src/syslog.rs", "SyslogSettings"),
     ("`tls` of sources", "crates/tls/src/lib.rs", "TlsFiles"),

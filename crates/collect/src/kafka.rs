@@ -104,9 +104,13 @@ impl Kafka {
     ///
     /// # Errors
     /// Why it did not answer, or what it does not have.
-    pub fn check(settings: &KafkaSettings) -> Result<String, String> {
-        config(settings)?;
-        cluster(settings).check(&settings.topics)
+    pub async fn check(settings: &KafkaSettings) -> Result<String, SourceError> {
+        let settings = settings.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            config(&settings)?;
+            cluster(&settings).check(&settings.topics)
+        });
+        asked.await.map_err(|panic| panic.to_string()).flatten().map_err(SourceError::Settings)
     }
 }
 

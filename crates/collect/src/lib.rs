@@ -8,6 +8,7 @@
 
 mod buffer;
 mod cut;
+mod elastic;
 pub mod forward;
 mod http;
 mod kafka;
@@ -15,11 +16,13 @@ mod listen;
 mod object;
 mod source;
 mod stdin;
+mod stored;
 mod syslog;
 mod tail;
 
 pub use buffer::BufferSettings;
 pub use cut::{Cut, Cutter, Stream};
+pub use elastic::{Elastic, ElasticSettings};
 pub use forward::{Forward, ForwardSettings};
 pub use http::{Http, HttpSettings};
 pub use kafka::{Kafka, KafkaSettings};

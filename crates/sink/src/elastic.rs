@@ -7,7 +7,6 @@
 //! stream answers 409, which is as good. One bad document is refused alone; its neighbours are written.
 
 mod bulk;
-mod client;
 mod template;
 
 use std::{path::PathBuf, time::Duration};
@@ -15,6 +14,9 @@ use std::{path::PathBuf, time::Duration};
 use garde::Validate;
 use jiff::{Timestamp, fmt::strtime};
 use logrisk_base::Risk;
+use logrisk_client::elastic::{
+    Body, Client, Cluster, Method, StatusCode, Unavailable, head, is_address, unavailable,
+};
 use logrisk_flow::{Event, Secret};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
@@ -22,7 +24,6 @@ use tokio::sync::OnceCell;
 use crate::{Gather, Sink, SinkError, Written};
 
 use bulk::Bulk;
-use client::Client;
 
 /// Settings of an `elastic` sink.
 #[derive(Debug, Clone, Deserialize, Validate)]
@@ -57,6 +58,11 @@ pub struct ElasticSettings {
     #[garde(skip)]
     #[serde(default = "seven")]
     pub risky_from: Risk,
+    /// Whether scores are written into the documents that an `elastic` source has read, as fields below `logrisk`. Records of
+    /// other sources are written as usual.
+    #[garde(skip)]
+    #[serde(default)]
+    pub update: bool,
     /// Whether to install index templates, and a life cycle that deletes after `keep_days`.
     #[garde(skip)]
     #[serde(default = "yes")]
@@ -111,19 +117,6 @@ const fn sixty() -> u32 {
     60
 }
 
-fn is_address(text: &str, _: &()) -> garde::Result {
-    let parsed = reqwest::Url::parse(text);
-    if parsed.as_ref().is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
-        return Err(garde::Error::new(
-            "an address holds no user or password; they are settings of their own",
-        ));
-    }
-    let valid = parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    valid
-        .then_some(())
-        .ok_or_else(|| garde::Error::new(format!("{text:?} is no address; write https://host:9200")))
-}
-
 fn is_pattern(text: &str, _: &()) -> garde::Result {
     let name = strtime::format(text, Timestamp::UNIX_EPOCH)
         .map_err(|error| garde::Error::new(format!("{text:?} is no index by time: {error}")))?;
@@ -132,6 +125,12 @@ fn is_pattern(text: &str, _: &()) -> garde::Result {
         return Err(garde::Error::new(format!("{name:?} is no name that an index may have")));
     }
     Ok(())
+}
+
+impl From<Unavailable> for SinkError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.0)
+    }
 }
 
 /// Writes to Elasticsearch or OpenSearch.
@@ -147,7 +146,14 @@ impl Elastic {
     /// # Errors
     /// A sentence about a secret or a certificate that is missing.
     pub fn open(settings: ElasticSettings) -> Result<Self, String> {
-        let client = Client::open(&settings)?;
+        let client = Client::open(&Cluster {
+            hosts: &settings.hosts,
+            user: settings.user.as_deref(),
+            password: settings.password.as_ref(),
+            api_key: settings.api_key.as_ref(),
+            certificate_authority: settings.certificate_authority.as_deref(),
+            timeout: Duration::from_secs(u64::from(settings.timeout_secs)),
+        })?;
         let installed = OnceCell::new_with((!settings.install_templates).then_some(()));
         Ok(Self { settings, client, installed })
     }
@@ -157,12 +163,23 @@ impl Elastic {
     /// # Errors
     /// Why none answered.
     pub async fn check(&self) -> Result<String, SinkError> {
-        let server = self.client.server().await?;
-        Ok(format!(
-            "{} {}",
-            if server.is_opensearch { "OpenSearch" } else { "Elasticsearch" },
-            server.version
-        ))
+        Ok(self.client.server().await?.to_string())
+    }
+
+    /// Sends a bulk body and gives the answer's text.
+    async fn send(&self, body: Body) -> Result<Vec<u8>, SinkError> {
+        // Of what was written well, only the status is of interest.
+        let path = "/_bulk?filter_path=errors,items.*.status,items.*.error";
+        let (status, text) =
+            self.client.send(Method::POST, path, Some(("application/x-ndjson", body))).await?;
+        match status {
+            StatusCode::OK => Ok(text),
+            // What is wrong with it shows in halves.
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::BAD_REQUEST => {
+                Err(SinkError::TooLarge(format!("{status}: {}", head(&text))))
+            }
+            _ => Err(unavailable(status, &text).into()),
+        }
     }
 }
 
@@ -183,7 +200,7 @@ impl Sink for Elastic {
         if bulk.body.len() > (self.settings.body_mebibytes as usize) << 20 && events.len() > 1 {
             return Err(SinkError::TooLarge("the body is over body_mebibytes".to_owned()));
         }
-        let answer = self.client.bulk(bulk.body.into()).await?;
+        let answer = self.send(bulk.body.into()).await?;
         bulk::fates(&answer, &bulk.owners)
     }
 }

@@ -93,8 +93,12 @@ impl Kafka {
     ///
     /// # Errors
     /// Why it did not answer, or that it has no such topic.
-    pub fn check(settings: &KafkaSettings) -> Result<String, String> {
-        cluster(settings).check(std::slice::from_ref(&settings.topic))
+    pub async fn check(settings: &KafkaSettings) -> Result<String, SinkError> {
+        let settings = settings.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            cluster(&settings).check(std::slice::from_ref(&settings.topic))
+        });
+        asked.await.map_err(|panic| panic.to_string()).flatten().map_err(SinkError::Unavailable)
     }
 
     fn producer(&self) -> Result<Producer, SinkError> {

@@ -134,15 +134,11 @@ impl Plane {
         for (name, source) in &self.sources {
             let Origin::Source(source) = source else { continue };
             let found = match &**source {
+                SourceSettings::Elastic(settings) => logrisk_collect::Elastic::check(settings).await,
                 SourceSettings::Forward(settings) => Forward::check(settings).await,
                 SourceSettings::Http(settings) => Http::check(settings).await,
                 SourceSettings::Syslog(settings) => Syslog::check(settings).await,
-                SourceSettings::Kafka(settings) => {
-                    let settings = settings.clone();
-                    let found = ask(move || Kafka::check(&settings)).await;
-                    findings.push((format!("source {name}"), found));
-                    continue;
-                }
+                SourceSettings::Kafka(settings) => Kafka::check(settings).await,
                 _ => continue,
             };
             findings.push((format!("source {name}"), found.map_err(anyhow::Error::from)));
@@ -155,8 +151,7 @@ impl Plane {
                     Err(error) => Err(anyhow::Error::msg(error)),
                 },
                 SinkSettings::Kafka(settings) => {
-                    let settings = settings.clone();
-                    ask(move || logrisk_sink::Kafka::check(&settings)).await
+                    logrisk_sink::Kafka::check(settings).await.map_err(anyhow::Error::from)
                 }
                 SinkSettings::Snapshot(settings) => {
                     Snapshot::check(settings).await.map_err(anyhow::Error::msg)
@@ -388,6 +383,10 @@ fn start_source(
     };
     match *settings {
         SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
+        SourceSettings::Elastic(settings) => {
+            let elastic = logrisk_collect::Elastic::new(&name, settings, &checkpoints);
+            spawn(Arc::clone(&name), elastic, outlet, stop, tasks);
+        }
         SourceSettings::Forward(settings) => {
             spawn(Arc::clone(&name), Forward::new(&name, settings, &buffers), outlet, stop, tasks);
         }
@@ -429,11 +428,6 @@ fn sink_failed(ended: &Result<(Arc<str>, bool), JoinError>, stop: &CancellationT
     }
     stop.cancel();
     true
-}
-
-/// Asks a client that blocks.
-async fn ask(question: impl FnOnce() -> Result<String, String> + Send + 'static) -> anyhow::Result<String> {
-    tokio::task::spawn_blocking(question).await?.map_err(anyhow::Error::msg)
 }
 
 /// Tells when all threads have ended.

@@ -61,6 +61,8 @@ pub struct Settings {
 pub enum SourceSettings {
     /// Standard input, to its end.
     Stdin,
+    /// Documents of Elasticsearch or OpenSearch.
+    Elastic(#[garde(dive)] logrisk_collect::ElasticSettings),
     /// The Fluent forward protocol.
     Forward(#[garde(dive)] ForwardSettings),
     /// What is pushed over HTTP: lines, Elasticsearch's bulk API, Loki's, Splunk's.

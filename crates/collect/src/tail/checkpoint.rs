@@ -2,8 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use super::{
     content::{Key, Print, key_of},
     find,
 };
-use crate::SourceError;
+use crate::{SourceError, stored::replace};
 
 /// A file that has been gone for so long is forgotten: whatever compresses it has done so.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -167,14 +166,4 @@ impl Checkpoints {
             .filter(|path| key_of(path).is_ok_and(|key| !present.contains(&key)))
             .collect()
     }
-}
-
-/// A rename is all or nothing; the folder is synced, too, or the rename itself could be lost with the power.
-fn replace(path: &Path, stored: &Stored) -> io::Result<()> {
-    let temporary = path.with_extension("json.new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(stored)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use jiff::{Timestamp, fmt::strtime};
-use logrisk_flow::Event;
+use logrisk_flow::{Event, push_json};
 use serde::Deserialize;
 
 use super::ElasticSettings;
@@ -21,6 +21,10 @@ impl Bulk {
         let mut owners = Vec::with_capacity(events.len());
         let mut document = Vec::new();
         for (owner, event) in events.iter().enumerate() {
+            let is_updated = settings.update && push_update(*event, &mut body);
+            if is_updated {
+                owners.push(owner);
+            }
             document.clear();
             push_document(*event, &mut document);
             let risky = (event.scored.verdict.risk >= settings.risky_from)
@@ -31,7 +35,8 @@ impl Bulk {
                 Some(stream) => ("create", stream.as_str()),
                 None => ("index", settings.index.as_str()),
             };
-            for (action, index) in [Some(usual), risky].into_iter().flatten() {
+            let usual = (!is_updated).then_some(usual);
+            for (action, index) in [usual, risky].into_iter().flatten() {
                 let (id, index) = (event.scored.record.id, name(index, event.scored.time));
                 // Memory does not fail to be written; neither name nor id has anything to escape.
                 _ = writeln!(body, "{{\"{action}\":{{\"_index\":\"{index}\",\"_id\":\"{id}\"}}}}");
@@ -42,6 +47,26 @@ impl Bulk {
         }
         Self { body, owners }
     }
+}
+
+/// Appends what writes a score into the document that the record was read from; `false` if it was not read from one.
+fn push_update(event: Event<'_>, body: &mut Vec<u8>) -> bool {
+    let record = &event.scored.record;
+    // A dead letter's fields are all its own.
+    let field = |name| record.fields.get(name).or_else(|| record.origin.fields.get(name));
+    let (Some(index), Some(id)) = (field("elastic.index"), field("elastic.id")) else {
+        return false;
+    };
+    body.extend_from_slice(b"{\"update\":{\"_index\":");
+    push_json(index, body);
+    body.extend_from_slice(b",\"_id\":");
+    push_json(id, body);
+    // Below a name of ours: the document may have a level or a tag of its own.
+    body.extend_from_slice(b",\"retry_on_conflict\":3}}\n{\"doc\":{\"logrisk\":{\"label_source\":");
+    push_json(event.scored.verdict.label_source, body);
+    body.extend_from_slice(event.scored.verdict.members.as_bytes());
+    body.extend_from_slice(b"}}}\n");
+    true
 }
 
 /// The index of that time; the settings' validation has tried the pattern.
@@ -62,7 +87,8 @@ struct Answer {
 #[derive(Deserialize)]
 struct Item {
     #[serde(alias = "create", alias = "index")]
-    done: Fate,
+    written: Option<Fate>,
+    update: Option<Fate>,
 }
 
 #[derive(Deserialize)]
@@ -92,16 +118,17 @@ pub(super) fn fates(answer: &[u8], owners: &[usize]) -> Result<Written, SinkErro
         return Err(not_understood(format!("{} items for {}", answer.items.len(), owners.len())));
     }
     for (item, owner) in answer.items.into_iter().zip(owners) {
-        let Fate { status, error } = item.done;
+        let is_update = item.update.is_some();
+        let Some(Fate { status, error }) = item.written.or(item.update) else {
+            return Err(not_understood("an item of no known action".to_owned()));
+        };
         match status {
             200..=299 => {}
             // `create` of a document that is there: an earlier delivery wrote it.
-            409 => {}
-            // Only the document itself can be at fault for these.
-            400 | 413 => {
-                let reason = error.map_or_else(|| format!("status {status}"), |error| error.to_string());
-                written.rejected.push(Rejected { index: *owner, reason });
-            }
+            409 if !is_update => {}
+            // Only the document itself can be at fault for these; one to update may be deleted by now, and its index.
+            400 | 413 => written.reject(*owner, status, error),
+            404 if is_update => written.reject(*owner, status, error),
             // Busy, blocked, not allowed: time or a person mends it, and the record is worth waiting for.
             _ => written.again.push(*owner),
         }
@@ -110,6 +137,13 @@ pub(super) fn fates(answer: &[u8], owners: &[usize]) -> Result<Written, SinkErro
     written.again.dedup();
     written.again.retain(|index| written.rejected.iter().all(|rejected| rejected.index != *index));
     Ok(written)
+}
+
+impl Written {
+    fn reject(&mut self, index: usize, status: u16, error: Option<Cause>) {
+        let reason = error.map_or_else(|| format!("status {status}"), |error| error.to_string());
+        self.rejected.push(Rejected { index, reason });
+    }
 }
 
 impl std::fmt::Display for Cause {
@@ -131,12 +165,16 @@ mod tests {
             {"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse","caused_by":{"type":"x","reason":"y"}}}},
             {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"there"}}},
             {"index":{"status":403,"error":{"type":"cluster_block_exception","reason":"read-only"}}},
-            {"index":{"status":201}},{"index":{"status":503,"error":{"type":"unavailable_shards_exception","reason":"z"}}}
+            {"index":{"status":201}},{"index":{"status":503,"error":{"type":"unavailable_shards_exception","reason":"z"}}},
+            {"update":{"status":200}},
+            {"update":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"busy"}}},
+            {"update":{"status":404,"error":{"type":"document_missing_exception","reason":"gone"}}}
         ]}"#;
-        let written = fates(answer, &[0, 1, 2, 3, 4, 5, 5]).unwrap();
-        assert_eq!(written.again, [1, 4, 5]);
+        let written = fates(answer, &[0, 1, 2, 3, 4, 5, 5, 6, 7, 8]).unwrap();
+        assert_eq!(written.again, [1, 4, 5, 7]);
         let reason = "mapper_parsing_exception: failed to parse; x: y".to_owned();
-        assert_eq!(written.rejected, [Rejected { index: 2, reason }]);
+        let gone = Rejected { index: 8, reason: "document_missing_exception: gone".to_owned() };
+        assert_eq!(written.rejected, [Rejected { index: 2, reason }, gone]);
         assert_eq!(fates(br#"{"errors":false}"#, &[0, 1]).unwrap(), Written::default());
         assert!(fates(br#"{"errors":true,"items":[]}"#, &[0]).is_err());
         assert!(fates(b"<html>", &[0]).is_err());

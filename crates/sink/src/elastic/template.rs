@@ -1,12 +1,9 @@
 //! What the cluster must know before the first document: how fields are mapped, and when indices are deleted.
 
-use reqwest::StatusCode;
+use logrisk_client::elastic::{Client, Method, StatusCode, unavailable};
 use serde_json::{Value, json};
 
-use super::{
-    ElasticSettings,
-    client::{Client, unavailable},
-};
+use super::ElasticSettings;
 use crate::SinkError;
 
 /// Higher than that of the templates that come with Elasticsearch for `logs-*-*` (100).
@@ -26,9 +23,9 @@ pub(super) async fn install(client: &Client, settings: &ElasticSettings) -> Resu
         let lifecycle = (managed && !server.is_opensearch).then_some(policy.as_str());
         let template = template(pattern, *is_stream, lifecycle);
         let path = format!("/_index_template/logrisk-{}", plain(name));
-        let (status, text) = client.put(&path, &template).await?;
+        let (status, text) = client.json(Method::PUT, &path, &template).await?;
         if !status.is_success() {
-            return Err(unavailable(status, &text));
+            return Err(unavailable(status, &text).into());
         }
     }
     tracing::info!(
@@ -67,7 +64,7 @@ async fn install_policy(
             json!({"policy": {"phases": {"hot": {"actions": {}}, "delete": delete}}}),
         )
     };
-    let (status, text) = client.put(&path, &body).await?;
+    let (status, text) = client.json(Method::PUT, &path, &body).await?;
     match status {
         // OpenSearch answers 409 for a policy that is there.
         status if status.is_success() || status == StatusCode::CONFLICT => Ok(true),
@@ -75,7 +72,7 @@ async fn install_policy(
             tracing::warn!(%status, "the cluster has no index life cycles; delete old indices yourself");
             Ok(false)
         }
-        _ => Err(unavailable(status, &text)),
+        _ => Err(unavailable(status, &text).into()),
     }
 }
 
