@@ -237,3 +237,35 @@ fn settings_that_listen_on_nothing_are_refused() {
     plane.wait_for_log("set udp, tcp or both");
     assert_eq!(plane.wait(), Some(1));
 }
+
+#[test]
+fn what_the_system_drops_is_counted_too() {
+    let site = Site::new(
+        "sources: {in: {syslog: {udp: '127.0.0.1:0'}}}\nsinks: {out: {file: {path: '{dir}/out', sync: false}}}\n",
+    );
+    let text = fs::read_to_string(site.path("logrisk.yaml")).unwrap() + "  address: 127.0.0.1:0\n";
+    fs::write(site.path("logrisk.yaml"), text).unwrap();
+    let plane = site.start();
+    let line = plane.wait_for_log("metrics at http://");
+    let metrics = line.split("http://").nth(1).unwrap().split("/metrics").next().unwrap().to_owned();
+    let line = plane.wait_for_log(OVER_UDP);
+    let port: u16 =
+        line.split("address=127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    plane.signal("STOP");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let message = format!("<14>Oct 11 22:14:15 h app: {}", "x".repeat(30_000));
+    // More than the system keeps, whatever it was asked for: 30 MB.
+    for _ in 0..1000 {
+        socket.send_to(message.as_bytes(), ("127.0.0.1", port)).unwrap();
+    }
+    plane.signal("CONT");
+    let line = plane.wait_for_log("the system dropped datagrams");
+    let dropped: usize = line.split("dropped=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(site.wait_for("out", 1000 - dropped).len(), 1000 - dropped, "sent = written + dropped");
+    let text =
+        ureq::get(format!("http://{metrics}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(
+        text.contains(&format!("logrisk_source_dropped_records_total{{source=\"in\"}} {dropped}")),
+        "{text}"
+    );
+}

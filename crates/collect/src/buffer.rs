@@ -32,10 +32,10 @@ use std::{
 };
 
 use garde::Validate;
-use logrisk_flow::{Acknowledged, Closed, Outcome, Outlet, Record, delays};
+use logrisk_flow::{Acknowledged, Closed, Collected, Outcome, Outlet, Record, delays};
 use serde::Deserialize;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, SemaphorePermit, mpsc, oneshot},
     task::block_in_place,
     time::sleep,
 };
@@ -82,12 +82,25 @@ struct Room {
     bytes: u64,
     /// What an earlier run, with larger settings, left beyond them.
     excess: AtomicU64,
+    collected: Arc<Collected>,
 }
 
 impl Room {
-    fn new(bytes: u64, held: u64) -> Self {
+    fn new(bytes: u64, held: u64, collected: &Arc<Collected>) -> Self {
         let free = usize::try_from(bytes.saturating_sub(held)).unwrap_or(usize::MAX);
-        Self { free: Semaphore::new(free), bytes, excess: AtomicU64::new(held.saturating_sub(bytes)) }
+        collected.buffered_bytes.store(held, Ordering::Relaxed);
+        Self {
+            free: Semaphore::new(free),
+            bytes,
+            excess: AtomicU64::new(held.saturating_sub(bytes)),
+            collected: Arc::clone(collected),
+        }
+    }
+
+    /// An entry took its place.
+    fn take(&self, place: SemaphorePermit<'_>) {
+        self.collected.buffered_bytes.fetch_add(place.num_permits() as u64, Ordering::Relaxed);
+        place.forget();
     }
 
     /// What an entry takes; one larger than all there is takes all of it.
@@ -97,6 +110,7 @@ impl Room {
 
     /// Entries of so many bytes are gone.
     fn give_back(&self, bytes: u64) {
+        self.collected.buffered_bytes.fetch_sub(bytes, Ordering::Relaxed);
         // Only the store's thread does this.
         let excess = self.excess.load(Ordering::Relaxed);
         let paid = excess.min(bytes);
@@ -114,6 +128,7 @@ impl Buffer {
         folder: &Path,
         name: &str,
         settings: &BufferSettings,
+        collected: &Arc<Collected>,
     ) -> Result<(Self, Drain), SourceError> {
         let (store, held) = Store::open(folder, name)?;
         if held.entries > 0 {
@@ -124,7 +139,7 @@ impl Buffer {
                 "records of an earlier run are on the disk; they are sent first"
             );
         }
-        let room = Arc::new(Room::new(u64::from(settings.mebibytes) << 20, held.bytes));
+        let room = Arc::new(Room::new(u64::from(settings.mebibytes) << 20, held.bytes, collected));
         let commands = store.start(Arc::clone(&room)).map_err(SourceError::io("could not start a thread"))?;
         let handle = Handle { commands: commands.clone(), room, pending: Arc::new(Semaphore::new(PENDING)) };
         Ok((Self(Arc::new(handle)), Drain { name: name.to_owned(), commands }))
@@ -137,7 +152,7 @@ impl Buffer {
     pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Closed> {
         for entry in block_in_place(|| entry::encode(&records)) {
             let charge = self.0.room.charge(entry.bytes.len());
-            self.0.room.free.acquire_many(charge).await.map_err(|_| Closed)?.forget();
+            self.0.room.take(self.0.room.free.acquire_many(charge).await.map_err(|_| Closed)?);
             self.write(entry).await?;
         }
         Ok(())
@@ -151,8 +166,8 @@ impl Buffer {
         let mut dropped = 0;
         for entry in block_in_place(|| entry::encode(&records)) {
             match self.0.room.free.try_acquire_many(self.0.room.charge(entry.bytes.len())) {
-                Ok(room) => {
-                    room.forget();
+                Ok(place) => {
+                    self.0.room.take(place);
                     self.write(entry).await?;
                 }
                 Err(_) => dropped += entry.records,
@@ -214,7 +229,7 @@ impl Drain {
         sent: mpsc::Sender<(Keys, Option<Acknowledged>)>,
     ) -> Result<(), Closed> {
         let mut next = Keys::ALL;
-        while let Some((keys, records)) = self.read(next).await? {
+        while let Some((keys, records)) = self.read(next, outlet).await? {
             next.after = keys.last;
             let batch = if records.is_empty() { None } else { Some(outlet.send(records).await?) };
             sent.send((keys, batch)).await.map_err(|_| Closed)?;
@@ -236,7 +251,7 @@ impl Drain {
             // What a sink refused for good is counted there; it is as done as it can be.
             while outcome == Outcome::Failed {
                 sleep(pauses.next().unwrap_or_default()).await;
-                let Some((_, records)) = self.read(keys).await? else { break };
+                let Some((_, records)) = self.read(keys, outlet).await? else { break };
                 outcome = outlet.send(records).await?.outcome().await;
             }
             self.commands.send(Command::Remove(keys)).map_err(|_| Closed)?;
@@ -245,7 +260,7 @@ impl Drain {
     }
 
     /// Waits for the first of these entries; `None` when there will be none.
-    async fn read(&self, keys: Keys) -> Result<Option<(Keys, Vec<Record>)>, Closed> {
+    async fn read(&self, keys: Keys, outlet: &Outlet) -> Result<Option<(Keys, Vec<Record>)>, Closed> {
         let (reply, entries) = oneshot::channel();
         self.commands.send(Command::Read { keys, reply }).map_err(|_| Closed)?;
         let entries = entries.await.map_err(|_| Closed)?;
@@ -253,6 +268,7 @@ impl Drain {
         let keys = Keys { after: keys.after, last: *last };
         let (records, damaged) = block_in_place(|| entry::decode(&self.name, &entries));
         if damaged > 0 {
+            outlet.collected().dropped.fetch_add(damaged as u64, Ordering::Relaxed);
             tracing::error!(
                 source = self.name,
                 damaged,

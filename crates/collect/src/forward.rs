@@ -158,8 +158,11 @@ impl Source for Forward {
                 "everybody who reaches {address} may send; set shared_key or tls.client_authority"
             );
         }
-        let opened =
-            settings.buffer.as_ref().map(|buffer| Buffer::open(&buffers, &name, buffer)).transpose()?;
+        let opened = settings
+            .buffer
+            .as_ref()
+            .map(|buffer| Buffer::open(&buffers, &name, buffer, outlet.collected()))
+            .transpose()?;
         let (buffer, drain) = opened.unzip();
         let shared = Arc::new(Shared {
             run: run_identity(&name),

@@ -23,10 +23,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use garde::Validate;
-use logrisk_flow::{Acknowledged, Closed, Fields, Origin, Outcome, Outlet, Record, RecordId};
+use logrisk_flow::{Acknowledged, Closed, Collected, Fields, Origin, Outcome, Outlet, Record, RecordId};
 use logrisk_tls::TlsFiles;
 use serde::Deserialize;
 use tokio::{io::AsyncReadExt as _, net::UdpSocket, sync::mpsc, task::block_in_place};
@@ -80,6 +81,8 @@ const DATAGRAM: usize = 65_536;
 const BATCH: usize = 4096;
 /// Batches whose fate is open.
 const OPEN: usize = 1024;
+/// How often the system is asked what it dropped.
+const LOOK: Duration = Duration::from_secs(5);
 /// Datagrams that are still read at the end: a flood has none.
 const LAST: usize = 65_536;
 
@@ -139,8 +142,12 @@ impl Source for Syslog {
             tracing::info!(source = name, address = %listener.address(), "listening for syslog over TCP");
         }
         let (fates, told) = mpsc::channel(OPEN);
-        let opened =
-            settings.buffer.as_ref().map(|buffer| Buffer::open(&buffers, &name, buffer)).transpose()?;
+        let collected = Arc::clone(outlet.collected());
+        let opened = settings
+            .buffer
+            .as_ref()
+            .map(|buffer| Buffer::open(&buffers, &name, buffer, outlet.collected()))
+            .transpose()?;
         let (buffer, drain) = opened.unzip();
         let emptied = Drain::run_some(drain, outlet.clone());
         let shared = Shared {
@@ -150,10 +157,11 @@ impl Source for Syslog {
             out: buffer.map_or_else(|| Out::Outlet(outlet, fates), Out::Buffer),
         };
         let datagrams = {
-            let (shared, stop, name) = (shared.clone(), stop.clone(), name.as_str());
+            let (shared, stop) = (shared.clone(), stop.clone());
+            let held = Held::new(&name, &collected);
             async move {
                 if let Some(socket) = socket {
-                    shared.receive(&socket, &stop, name).await;
+                    shared.receive(&socket, &stop, held).await;
                 }
             }
         };
@@ -170,7 +178,8 @@ impl Source for Syslog {
             };
             listener.serve(stop, serve).await;
         };
-        let ((), (), (), emptied) = tokio::join!(datagrams, connections, watch(&name, told), emptied);
+        let ((), (), (), emptied) =
+            tokio::join!(datagrams, connections, watch(&name, &collected, told), emptied);
         Ok(emptied?)
     }
 }
@@ -203,9 +212,10 @@ async fn open(settings: &SyslogSettings) -> Result<(Option<UdpSocket>, Option<Li
 }
 
 /// Names what did not arrive: no sender hears of it.
-async fn watch(name: &str, mut told: mpsc::Receiver<(usize, Acknowledged)>) {
+async fn watch(name: &str, collected: &Collected, mut told: mpsc::Receiver<(usize, Acknowledged)>) {
     while let Some((records, batch)) = told.recv().await {
         if batch.outcome().await == Outcome::Failed {
+            collected.dropped.fetch_add(records as u64, Ordering::Relaxed);
             tracing::error!(source = name, records, "records are lost: they did not reach every sink");
         }
     }
@@ -265,15 +275,19 @@ impl Shared {
     }
 
     /// Receives datagrams until `stop`, and those that came before it. Never waits for the data plane.
-    async fn receive(self, socket: &UdpSocket, stop: &CancellationToken, name: &str) {
+    async fn receive(self, socket: &UdpSocket, stop: &CancellationToken, held: Held<'_>) {
         let (sender, mut waiting) = mpsc::unbounded_channel();
-        let held = Held::new(name);
+        let mut look = tokio::time::interval(LOOK);
         let receive = async {
             let mut buffer = vec![0; DATAGRAM];
             let mut last = 0..LAST;
             while !stop.is_cancelled() || last.next().is_some() {
                 let received = tokio::select! {
                     received = socket.recv_from(&mut buffer) => received,
+                    _ = look.tick() => {
+                        held.look(socket);
+                        continue;
+                    }
                     () = stop.cancelled() => socket.try_recv_from(&mut buffer),
                 };
                 let (length, peer) = match received {
@@ -281,7 +295,7 @@ impl Shared {
                     Err(_) if stop.is_cancelled() => break,
                     // What an earlier answer of ours met on its way; there are none, but the system may say so.
                     Err(error) => {
-                        tracing::debug!(source = name, %error, "no datagram");
+                        tracing::debug!(%error, "no datagram");
                         continue;
                     }
                 };
@@ -293,6 +307,7 @@ impl Shared {
                     held.drop_some(1);
                 }
             }
+            held.look(socket);
             drop(sender);
         };
         let hand_on = async {

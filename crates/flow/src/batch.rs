@@ -78,6 +78,10 @@ pub struct Collected {
     pub records: AtomicU64,
     /// Bytes of their text.
     pub bytes: AtomicU64,
+    /// Records that it received and that are gone: their sender could not wait, and there was no place for them.
+    pub dropped: AtomicU64,
+    /// Bytes that wait in its buffer on the disk.
+    pub buffered_bytes: AtomicU64,
 }
 
 /// Where a source puts its batches.
@@ -100,6 +104,12 @@ impl Outlet {
     #[must_use]
     pub fn counted(&self, collected: Arc<Collected>) -> Self {
         Self { collected, ..self.clone() }
+    }
+
+    /// Where the source's records are counted.
+    #[must_use]
+    pub const fn collected(&self) -> &Arc<Collected> {
+        &self.collected
     }
 
     fn count(&self, records: &[Record]) {

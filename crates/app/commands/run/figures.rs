@@ -85,6 +85,19 @@ impl Collector for Figures {
             sources(|own| own.bytes.load(Ordering::Relaxed)),
         )?;
         families.add(
+            "source_dropped_records",
+            "Records that a source received and lost: their senders could not wait, and there was no place for them",
+            sources(|own| own.dropped.load(Ordering::Relaxed)),
+        )?;
+        let buffered = self.sources.iter().map(|(name, own)| {
+            ([("source", &**name)], ConstGauge::new(own.buffered_bytes.load(Ordering::Relaxed)))
+        });
+        families.add(
+            "source_buffered_bytes",
+            "Bytes that wait in a source's buffer on the disk",
+            buffered,
+        )?;
+        families.add(
             "sink_records",
             "Records that a sink has",
             counters(|own| own.written.load(Ordering::Relaxed)),

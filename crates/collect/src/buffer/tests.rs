@@ -30,8 +30,8 @@ fn ids(records: &[Record]) -> Vec<RecordId> {
 
 /// A drain at work, and where its batches arrive.
 fn start(folder: &Path) -> (Buffer, Receiver<Batch<Record>>, tokio::task::JoinHandle<Result<(), Closed>>) {
-    let (buffer, drain) = Buffer::open(folder, "in", &SETTINGS).unwrap();
     let (outlet, batches) = Outlet::new(Budget::new(64 << 20));
+    let (buffer, drain) = Buffer::open(folder, "in", &SETTINGS, outlet.collected()).unwrap();
     (buffer, batches, tokio::spawn(drain.run(outlet)))
 }
 
@@ -162,10 +162,10 @@ async fn the_file_keeps_its_size_however_much_passes_through() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let _open = Buffer::open(folder.path(), "in", &SETTINGS).unwrap();
-    let error = Buffer::open(folder.path(), "in", &SETTINGS).err().unwrap().to_string();
+    let _open = Buffer::open(folder.path(), "in", &SETTINGS, &Arc::default()).unwrap();
+    let error = Buffer::open(folder.path(), "in", &SETTINGS, &Arc::default()).err().unwrap().to_string();
     assert!(error.contains("in.redb") && error.contains("another process"), "{error}");
     fs::write(folder.path().join("other.redb"), "no database").unwrap();
-    let error = Buffer::open(folder.path(), "other", &SETTINGS).err().unwrap().to_string();
+    let error = Buffer::open(folder.path(), "other", &SETTINGS, &Arc::default()).err().unwrap().to_string();
     assert!(error.contains("other.redb") && error.contains("move the file away"), "{error}");
 }
