@@ -1,5 +1,5 @@
 use super::*;
-use crate::State;
+use crate::{NewCorrection, State};
 
 fn sighting<'a>(masked: &'a str, risk: u8, second: i64) -> Sighting<'a> {
     Sighting {
