@@ -60,6 +60,7 @@ share.coordinator.state.topic.replication.factor=$rf
 share.coordinator.state.topic.min.isr=$isr
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=8388608
 P
   if [ -n "${KAFKA_KEYSTORE:-}" ]; then
     cat >> "$d/server.properties" <<P

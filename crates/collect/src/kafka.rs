@@ -131,9 +131,10 @@ fn config(settings: &KafkaSettings) -> Result<ClientConfig, String> {
         ("enable.auto.offset.store", "false"),
         ("enable.auto.commit", "true"),
         ("auto.commit.interval.ms", "1000"),
-        // What is fetched ahead comes on top of the bytes in flight.
+        // What is fetched ahead comes on top of the bytes in flight: a mebibyte of compressed answers is some 80,000 short
+        // messages, and librdkafka holds each in half a kilobyte (8 MiB: 60 MiB more than these).
         ("queued.max.messages.kbytes", "16384"),
-        ("fetch.max.bytes", "8388608"),
+        ("fetch.max.bytes", "1048576"),
     ])
 }
 
