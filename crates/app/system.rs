@@ -1,5 +1,7 @@
 //! What a service asks of the system: small pages, freed memory taken back, and file descriptors.
 
+use std::thread;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files of the service itself: store, log, certificates, epoll; with room to spare.
@@ -15,10 +17,21 @@ pub fn prefer_small_pages() {
     }
 }
 
+/// Loads something large on a thread that ends, so that nothing of what loading needed stays: for a model four times its own
+/// memory.
+///
+/// # Errors
+/// What `work` says, or that it panicked.
+pub fn load<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    let loaded = thread::scope(|scope| scope.spawn(work).join());
+    give_back();
+    loaded.unwrap_or_else(|_| Err(anyhow::anyhow!("loading the model panicked")))
+}
+
 /// Gives back to the system what was freed and is kept for later: after a model was loaded that is more than the model
 /// itself. Takes about a millisecond for each 50 MB.
 #[expect(unsafe_code, reason = "the allocator has no safe function for this")]
-pub fn give_back() {
+fn give_back() {
     // SAFETY: may be called at any time by any thread; it changes no memory that is in use.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }

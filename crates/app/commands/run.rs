@@ -19,7 +19,7 @@ use clap::Args;
 use logrisk_enrich::redact::{Redactions, Redactor};
 use tokio_util::sync::CancellationToken;
 
-use crate::{log, pipeline::Pipeline};
+use crate::{log, pipeline::Pipeline, system};
 
 pub use plane::Plane;
 pub use scoring::Scorer;
@@ -48,8 +48,9 @@ pub fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     log::start(&settings.log.level, settings.log.format)?;
     let plane = Plane::of(&settings);
     let engine = settings.engine.arguments()?;
+    system::prefer_small_pages();
     let redactor = Redactor::new(Redactions { secrets: true, personal: settings.run.redact_personal });
-    let pipeline = engine.pipeline(Some(redactor), true)?;
+    let pipeline = system::load(|| engine.pipeline(Some(redactor), true))?;
     in_runtime(async move {
         let stop = CancellationToken::new();
         plane.run(Arc::new(Alone(Arc::new(pipeline))), engine.threads(), stop).await

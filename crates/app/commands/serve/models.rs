@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
 };
 
 use logrisk_base::Risk;
@@ -85,14 +84,8 @@ impl Models for AppModels {
             arguments.model = place.path;
         }
         let broken = |error: anyhow::Error| ModelsError::Broken(format!("{error:#}"));
-        // A thread that ends leaves nothing of what loading needed: four times the model's own memory.
         let redactor = Redactor::new(self.redactions);
-        let loading =
-            thread::Builder::new().name("load".to_owned()).spawn(move || load(&arguments, redactor));
-        let loaded = loading.map_err(|error| broken(error.into()))?.join();
-        system::give_back();
-        let engine =
-            loaded.unwrap_or_else(|_| Err(anyhow::anyhow!("loading the model panicked"))).map_err(broken)?;
+        let engine = system::load(|| load(&arguments, redactor)).map_err(broken)?;
         Ok(Arc::new(engine))
     }
 }
