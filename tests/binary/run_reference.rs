@@ -5,13 +5,16 @@ use std::fs;
 use crate::common::repository;
 
 /// Heading, file and struct of each section, in order.
-const SECTIONS: [(&str, &str, &str); 18] = [
+const SECTIONS: [(&str, &str, &str); 22] = [
     ("run", "crates/app/commands/run/settings.rs", "RunSettings"),
     ("sources: `tail`", "crates/collect/src/tail.rs", "TailSettings"),
     ("sources: `http`", "crates/collect/src/http.rs", "HttpSettings"),
     ("sources: `forward`", "crates/collect/src/forward.rs", "ForwardSettings"),
+    ("sources: `docker`", "crates/collect/src/docker.rs", "DockerSettings"),
     ("sources: `elastic`", "crates/collect/src/elastic.rs", "ElasticSettings"),
+    ("sources: `journald`", "crates/collect/src/journald.rs", "JournaldSettings"),
     ("sources: `kafka`", "crates/collect/src/kafka.rs", "KafkaSettings"),
+    ("sources: `otlp`", "crates/collect/src/otlp.rs", "OtlpSettings"),
     ("sources: `syslog`", "crates/collect/src/syslog.rs", "SyslogSettings"),
     ("`tls` of sources", "crates/tls/src/lib.rs", "TlsFiles"),
     ("`buffer` of sources", "crates/collect/src/buffer.rs", "BufferSettings"),
@@ -21,6 +24,7 @@ const SECTIONS: [(&str, &str, &str); 18] = [
     ("`sasl` of `kafka`", "crates/client/src/kafka.rs", "KafkaSasl"),
     ("sinks: `file`", "crates/sink/src/lines.rs", "FileSettings"),
     ("sinks: `snapshot`", "crates/sink/src/snapshot.rs", "SnapshotSettings"),
+    ("sinks: `otlp`", "crates/sink/src/otlp.rs", "OtlpSettings"),
     ("sinks: `prometheus`", "crates/sink/src/prometheus.rs", "PrometheusSettings"),
     ("routes", "crates/app/commands/run/routes.rs", "RouteSettings"),
     ("log", "crates/app/commands/run/settings.rs", "LogSettings"),

@@ -14,7 +14,7 @@
 //! body without times or ids that one sender sends twice on purpose is one document in a sink that goes by ids. That is
 //! the price: telling it from a repetition takes a time or an id in the body, which loggers write.
 
-mod body;
+pub(crate) mod body;
 mod bulk;
 mod connection;
 mod hec;
@@ -25,6 +25,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
@@ -37,7 +38,10 @@ use logrisk_tls::TlsFiles;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Source, SourceError, listen::Listener};
@@ -109,22 +113,23 @@ pub struct Http {
     settings: HttpSettings,
 }
 
-/// What the handlers share.
-struct Shared {
+/// What the handlers of requests share, also those of `otlp`.
+pub(crate) struct Shared {
     name: String,
     fields: Fields,
     outlet: Outlet,
     token: Option<[u8; 32]>,
-    limit: usize,
-    timeout: Duration,
+    /// Bytes that a body may have, sent and decompressed.
+    pub(crate) limit: usize,
+    pub(crate) timeout: Duration,
     /// Bytes of bodies that are read.
     bodies: Semaphore,
 }
 
 /// Why a request's records were not taken. Every dialect says it in its own words.
-struct Refused {
-    status: StatusCode,
-    reason: String,
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: String,
 }
 
 impl Http {
@@ -148,9 +153,8 @@ impl Http {
 impl Source for Http {
     async fn run(self, outlet: Outlet, stop: CancellationToken) -> Result<(), SourceError> {
         let Self { name, settings } = self;
-        let token = settings.token.map(|token| token.reveal()).transpose().map_err(SourceError::Settings)?;
-        let authenticated =
-            token.is_some() || settings.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+        let authenticated = settings.token.is_some()
+            || settings.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let listener =
             Listener::bind(settings.address, settings.tls, &["http/1.1"], settings.connections).await?;
@@ -164,16 +168,15 @@ impl Source for Http {
         }
         let idle = Duration::from_secs(settings.idle_secs.into());
         let patience = Duration::from_secs(settings.timeout_secs.into());
-        let limit = (settings.body_mebibytes as usize) << 20;
-        let router = router(Arc::new(Shared {
-            name,
-            fields: settings.fields.into_iter().collect(),
+        let shared = Shared::new(
+            &name,
             outlet,
-            token: token.map(|token| Sha256::digest(token).into()),
-            limit,
-            timeout: patience,
-            bodies: Semaphore::new(BODIES * limit),
-        }));
+            settings.token.as_ref(),
+            settings.body_mebibytes,
+            settings.timeout_secs,
+            settings.fields,
+        )?;
+        let router = router(shared);
         let stopped = stop.clone();
         let serve = move |stream, peer| {
             connection::serve(stream, peer, router.clone(), idle, patience, stopped.clone())
@@ -225,7 +228,32 @@ async fn allow(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 }
 
 impl Shared {
-    fn knows(&self, headers: &HeaderMap) -> bool {
+    /// What the handlers of a source share.
+    ///
+    /// # Errors
+    /// A token that is not where it should be.
+    pub(crate) fn new(
+        name: &str,
+        outlet: Outlet,
+        token: Option<&Secret>,
+        body_mebibytes: u32,
+        timeout_secs: u32,
+        fields: BTreeMap<String, serde_json::Value>,
+    ) -> Result<Arc<Self>, SourceError> {
+        let token = token.map(Secret::reveal).transpose().map_err(SourceError::Settings)?;
+        let limit = (body_mebibytes as usize) << 20;
+        Ok(Arc::new(Self {
+            fields: fields.into_iter().collect(),
+            name: name.to_owned(),
+            outlet,
+            token: token.map(|token| Sha256::digest(token).into()),
+            limit,
+            timeout: Duration::from_secs(u64::from(timeout_secs)),
+            bodies: Semaphore::new(BODIES * limit),
+        }))
+    }
+
+    pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else { return true };
         let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, said)) = said.and_then(|said| said.split_once(' ')) else { return false };
@@ -238,23 +266,43 @@ impl Shared {
         said.is_some_and(|said| Sha256::digest(said).as_slice() == token)
     }
 
+    /// Room for what a request holds while it is read, in bytes; it is given back on drop.
+    ///
+    /// # Errors
+    /// When others hold too much.
+    pub(crate) fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refused> {
+        let bytes = u32::try_from(bytes.min(BODIES * self.limit)).unwrap_or(u32::MAX);
+        self.bodies.try_acquire_many(bytes).map_err(|_| Refused::full())
+    }
+
+    /// Room for a body of that length; a compressed one takes more, but no more than the largest.
+    pub(crate) fn room_for_body(
+        &self,
+        length: usize,
+        is_compressed: bool,
+    ) -> Result<SemaphorePermit<'_>, Refused> {
+        let times = if is_compressed { COMPRESSION } else { 1 };
+        self.room(length.saturating_mul(times).min(self.limit))
+    }
+
     /// What a request brings, decompressed.
     async fn read(&self, request: Request) -> Result<Sent, Refused> {
-        let headers = request.headers();
-        let length =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let times = if headers.contains_key(header::CONTENT_ENCODING) { COMPRESSION } else { 1 };
-        let bytes = length.map_or(self.limit, |length| length.saturating_mul(times).min(self.limit));
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let Ok(_permit) = self.bodies.try_acquire_many(bytes) else { return Err(Refused::full()) };
         let sender = request.extensions().get().map_or_else(String::new, |Peer(address)| address.to_string());
         let (head, body) = request.into_parts();
-        let bytes = body::read(&head.headers, body, self.limit, self.timeout).await?;
-        Ok(Sent::by(&sender, bytes))
+        Ok(Sent::by(&sender, self.read_body(&head.headers, body).await?))
+    }
+
+    /// The body of a request, decompressed.
+    pub(crate) async fn read_body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let length = length.unwrap_or(self.limit);
+        let _room = self.room_for_body(length, headers.contains_key(header::CONTENT_ENCODING))?;
+        body::read(headers, body, self.limit, self.timeout).await
     }
 
     /// An origin with the source's own fields after these.
-    fn origin(&self, mut fields: Fields) -> Arc<Origin> {
+    pub(crate) fn origin(&self, mut fields: Fields) -> Arc<Origin> {
         for (name, value) in self.fields.iter() {
             fields.push(name.to_owned(), value.clone());
         }
@@ -263,33 +311,41 @@ impl Shared {
 
     /// Hands records on and waits until all sinks have them.
     async fn deliver(&self, records: Vec<Record>) -> Result<(), Refused> {
+        match self.deliver_what_may_be(records).await? {
+            0 => Ok(()),
+            _ => Err(Refused {
+                status: StatusCode::BAD_REQUEST,
+                reason: "a sink refused a record for good".to_owned(),
+            }),
+        }
+    }
+
+    /// Hands records on and waits until all sinks have them, but those that a sink refuses for good; tells how many.
+    pub(crate) async fn deliver_what_may_be(&self, records: Vec<Record>) -> Result<u32, Refused> {
         if records.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let acknowledged = self.outlet.try_send(records).map_err(|_| Refused::full())?;
         let later =
             |reason: &str| Refused { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.to_owned() };
-        match timeout(self.timeout, acknowledged.outcome()).await {
-            Ok(Outcome::Delivered) => Ok(()),
-            Ok(Outcome::Rejected) => Err(Refused {
-                status: StatusCode::BAD_REQUEST,
-                reason: "a sink refused a record for good".to_owned(),
-            }),
-            Ok(Outcome::Failed) => Err(later("the records did not reach every sink; send them again")),
+        match timeout(self.timeout, acknowledged.told()).await {
+            Ok((Outcome::Delivered, _)) => Ok(0),
+            Ok((Outcome::Rejected, refused)) => Ok(refused.max(1)),
+            Ok((Outcome::Failed, _)) => Err(later("the records did not reach every sink; send them again")),
             Err(_) => Err(later("the sinks are slow; send the records again")),
         }
     }
 }
 
 impl Refused {
-    fn full() -> Self {
+    pub(crate) fn full() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             reason: "too much is in flight; send the records again later".to_owned(),
         }
     }
 
-    fn malformed(reason: impl Into<String>) -> Self {
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, reason: reason.into() }
     }
 

@@ -8,12 +8,15 @@
 
 mod buffer;
 mod cut;
+mod docker;
 mod elastic;
 pub mod forward;
 mod http;
+mod journald;
 mod kafka;
 mod listen;
 mod object;
+pub mod otlp;
 mod source;
 mod stdin;
 mod stored;
@@ -22,10 +25,13 @@ mod tail;
 
 pub use buffer::BufferSettings;
 pub use cut::{Cut, Cutter, Stream};
+pub use docker::{Docker, DockerSettings};
 pub use elastic::{Elastic, ElasticSettings};
 pub use forward::{Forward, ForwardSettings};
 pub use http::{Http, HttpSettings};
+pub use journald::{Journald, JournaldSettings};
 pub use kafka::{Kafka, KafkaSettings};
+pub use otlp::{Otlp, OtlpSettings};
 pub use source::{Source, SourceError};
 pub use stdin::Stdin;
 pub use syslog::{Syslog, SyslogSettings};

@@ -78,7 +78,7 @@ pub enum Start {
     End,
 }
 
-fn is_glob(text: &str, _: &()) -> garde::Result {
+pub(crate) fn is_glob(text: &str, _: &()) -> garde::Result {
     glob::Pattern::new(text)
         .map(|_| ())
         .map_err(|error| garde::Error::new(format!("{text:?} is no glob: {error}")))

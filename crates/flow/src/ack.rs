@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicU8, AtomicU32, Ordering},
 };
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
@@ -28,7 +28,9 @@ pub struct Ack {
 #[derive(Debug)]
 struct Shared {
     worst: AtomicU8,
-    done: Option<oneshot::Sender<Outcome>>,
+    /// How many records the sink refused that refused most.
+    refused: AtomicU32,
+    done: Option<oneshot::Sender<(Outcome, u32)>>,
 }
 
 impl Ack {
@@ -36,7 +38,8 @@ impl Ack {
     #[must_use]
     pub fn new() -> (Self, Acknowledged) {
         let (done, receiver) = oneshot::channel();
-        let shared = Arc::new(Shared { worst: AtomicU8::new(Outcome::Delivered as u8), done: Some(done) });
+        let worst = AtomicU8::new(Outcome::Delivered as u8);
+        let shared = Arc::new(Shared { worst, refused: AtomicU32::new(0), done: Some(done) });
         (Self { shared, outcome: Outcome::Failed }, Acknowledged(receiver))
     }
 
@@ -49,6 +52,12 @@ impl Ack {
     /// Says what became of this share.
     pub fn settle(mut self, outcome: Outcome) {
         self.outcome = outcome;
+    }
+
+    /// Says that every record of this share is done, but so many were refused for good: [`Outcome::Rejected`].
+    pub fn refuse(self, records: u32) {
+        self.shared.refused.fetch_max(records, Ordering::AcqRel);
+        self.settle(Outcome::Rejected);
     }
 }
 
@@ -67,25 +76,30 @@ impl Drop for Shared {
         };
         if let Some(done) = self.done.take() {
             // A source that ended does not listen any more.
-            _ = done.send(outcome);
+            _ = done.send((outcome, *self.refused.get_mut()));
         }
     }
 }
 
 /// Where a source hears what became of its batch.
 #[derive(Debug)]
-pub struct Acknowledged(oneshot::Receiver<Outcome>);
+pub struct Acknowledged(oneshot::Receiver<(Outcome, u32)>);
 
 impl Acknowledged {
     /// Waits for the outcome.
     pub async fn outcome(self) -> Outcome {
-        self.0.await.unwrap_or(Outcome::Failed)
+        self.told().await.0
+    }
+
+    /// Waits for the outcome, and for how many records were refused for good by the sink that refused most.
+    pub async fn told(self) -> (Outcome, u32) {
+        self.0.await.unwrap_or((Outcome::Failed, 0))
     }
 
     /// The outcome, if it is known by now; each outcome is told once.
     pub fn try_outcome(&mut self) -> Option<Outcome> {
         match self.0.try_recv() {
-            Ok(outcome) => Some(outcome),
+            Ok((outcome, _)) => Some(outcome),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Closed) => Some(Outcome::Failed),
         }
@@ -118,6 +132,14 @@ mod tests {
         check(&[Some(Delivered), Some(Delivered)], Delivered);
         check(&[Some(Rejected), Some(Delivered)], Rejected);
         check(&[Some(Failed), Some(Rejected), Some(Delivered)], Failed);
+    }
+
+    #[tokio::test]
+    async fn the_number_of_refused_records_is_told() {
+        let (ack, acknowledged) = Ack::new();
+        ack.share().refuse(3);
+        ack.refuse(2);
+        assert_eq!(acknowledged.told().await, (Outcome::Rejected, 3));
     }
 
     #[test]

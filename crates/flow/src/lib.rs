@@ -14,6 +14,7 @@
 mod ack;
 mod batch;
 mod fields;
+mod names;
 mod record;
 mod retry;
 mod scored;
@@ -22,6 +23,7 @@ mod secret;
 pub use ack::{Ack, Acknowledged, Outcome};
 pub use batch::{Batch, Budget, Closed, Collected, Full, Outlet, Permit};
 pub use fields::{Fields, push_json};
+pub use names::{Holder, attribute_name, field_name};
 pub use record::{Origin, Record, RecordId};
 pub use retry::delays;
 pub use scored::{Chosen, Delivery, Event, Scored, Shipment, Verdict};

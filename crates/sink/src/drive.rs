@@ -124,11 +124,11 @@ impl<S: Sink> Writer<S> {
             events.extend(delivery.events());
             owners.resize(events.len(), owner);
         }
-        let mut outcomes = vec![Outcome::Delivered; group.len()];
+        let mut refused = vec![0; group.len()];
         // The last part is written first; a part that is too large is cut in two.
         let mut parts = vec![(events, owners)];
         while let Some((events, owners)) = parts.pop() {
-            match self.write(events, owners, &mut outcomes).await {
+            match self.write(events, owners, &mut refused).await {
                 Ok(()) => {}
                 Err((mut events, mut owners)) => {
                     let half = events.len() / 2;
@@ -141,10 +141,13 @@ impl<S: Sink> Writer<S> {
             // Dropped, hence failed.
             return;
         }
-        for (delivery, outcome) in group.into_iter().zip(outcomes) {
+        for (delivery, refused) in group.into_iter().zip(refused) {
             let settled = delivery.chosen.len() as u64;
             self.progress.waiting.fetch_sub(settled, Ordering::Relaxed);
-            delivery.ack.settle(outcome);
+            match refused {
+                0 => delivery.ack.settle(Outcome::Delivered),
+                records => delivery.ack.refuse(records),
+            }
         }
     }
 
@@ -156,7 +159,7 @@ impl<S: Sink> Writer<S> {
         &self,
         mut events: Vec<Event<'a>>,
         mut owners: Vec<usize>,
-        outcomes: &mut [Outcome],
+        refused: &mut [u32],
     ) -> Result<(), (Vec<Event<'a>>, Vec<usize>)> {
         let mut pauses = delays();
         loop {
@@ -189,7 +192,7 @@ impl<S: Sink> Writer<S> {
             let done = (events.len() - rejected.len() - again.len()) as u64;
             self.progress.written.fetch_add(done, Ordering::Relaxed);
             if !rejected.is_empty() {
-                self.reject(&rejected, &events, &owners, outcomes).await;
+                self.reject(&rejected, &events, &owners, refused).await;
             }
             if again.is_empty() {
                 return Ok(());
@@ -212,7 +215,7 @@ impl<S: Sink> Writer<S> {
         rejected: &[crate::Rejected],
         events: &[Event<'_>],
         owners: &[usize],
-        outcomes: &mut [Outcome],
+        refused: &mut [u32],
     ) {
         self.progress.rejected.fetch_add(rejected.len() as u64, Ordering::Relaxed);
         let reason = rejected.first().map_or("", |first| first.reason.as_str());
@@ -225,8 +228,8 @@ impl<S: Sink> Writer<S> {
                 "records were refused and are lost: there is no dead_letter folder"
             );
             for owner in rejected.iter().filter_map(|rejected| owners.get(rejected.index)) {
-                if let Some(outcome) = outcomes.get_mut(*owner) {
-                    *outcome = (*outcome).max(Outcome::Rejected);
+                if let Some(refused) = refused.get_mut(*owner) {
+                    *refused += 1;
                 }
             }
             return;

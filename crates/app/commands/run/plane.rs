@@ -22,7 +22,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use logrisk_collect::{Forward, Http, Kafka, Source, SourceError, Stdin, Syslog, Tail};
+use logrisk_collect::{
+    Docker, Forward, Http, Journald, Kafka, Otlp, Source, SourceError, Stdin, Syslog, Tail,
+};
 use logrisk_flow::{Budget, Delivery, Outlet};
 use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Prometheus, Sink, Snapshot, drive};
 use prometheus_client::collector::Collector;
@@ -134,9 +136,12 @@ impl Plane {
         for (name, source) in &self.sources {
             let Origin::Source(source) = source else { continue };
             let found = match &**source {
+                SourceSettings::Docker(settings) => Docker::check(settings).await,
                 SourceSettings::Elastic(settings) => logrisk_collect::Elastic::check(settings).await,
                 SourceSettings::Forward(settings) => Forward::check(settings).await,
                 SourceSettings::Http(settings) => Http::check(settings).await,
+                SourceSettings::Journald(settings) => Journald::check(settings),
+                SourceSettings::Otlp(settings) => Otlp::check(settings).await,
                 SourceSettings::Syslog(settings) => Syslog::check(settings).await,
                 SourceSettings::Kafka(settings) => Kafka::check(settings).await,
                 _ => continue,
@@ -156,6 +161,10 @@ impl Plane {
                 SinkSettings::Snapshot(settings) => {
                     Snapshot::check(settings).await.map_err(anyhow::Error::msg)
                 }
+                SinkSettings::Otlp(settings) => match logrisk_sink::Otlp::open(settings.clone()) {
+                    Ok(otlp) => otlp.check().await.map_err(anyhow::Error::from),
+                    Err(error) => Err(anyhow::Error::msg(error)),
+                },
                 SinkSettings::File(settings) => Lines::file(settings.clone())
                     .map(|_| settings.path.display().to_string())
                     .with_context(|| format!("could not open {}", settings.path.display())),
@@ -320,6 +329,10 @@ impl Sinks {
                 let snapshot = Snapshot::open(&name, &settings, &self.spool).map_err(anyhow::Error::msg);
                 at_work.spawn(snapshot.with_context(|| format!("sink {name}"))?, tasks);
             }
+            SinkSettings::Otlp(settings) => {
+                let otlp = logrisk_sink::Otlp::open(settings).map_err(anyhow::Error::msg);
+                at_work.spawn(otlp.with_context(|| format!("sink {name}"))?, tasks);
+            }
             SinkSettings::File(settings) => {
                 let path = settings.path.display().to_string();
                 let file = Lines::file(settings).with_context(|| format!("could not open {path}"))?;
@@ -383,6 +396,9 @@ fn start_source(
     };
     match *settings {
         SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
+        SourceSettings::Docker(settings) => {
+            spawn(Arc::clone(&name), Docker::new(&name, settings, &checkpoints), outlet, stop, tasks);
+        }
         SourceSettings::Elastic(settings) => {
             let elastic = logrisk_collect::Elastic::new(&name, settings, &checkpoints);
             spawn(Arc::clone(&name), elastic, outlet, stop, tasks);
@@ -392,6 +408,12 @@ fn start_source(
         }
         SourceSettings::Http(settings) => {
             spawn(Arc::clone(&name), Http::new(&name, settings), outlet, stop, tasks)
+        }
+        SourceSettings::Journald(settings) => {
+            spawn(Arc::clone(&name), Journald::new(&name, settings, &checkpoints), outlet, stop, tasks);
+        }
+        SourceSettings::Otlp(settings) => {
+            spawn(Arc::clone(&name), Otlp::new(&name, settings), outlet, stop, tasks);
         }
         SourceSettings::Kafka(settings) => {
             spawn(Arc::clone(&name), Kafka::new(&name, settings), outlet, stop, tasks);

@@ -8,8 +8,13 @@ use std::{
 
 use anyhow::bail;
 use garde::Validate;
-use logrisk_collect::{ForwardSettings, HttpSettings, KafkaSettings, SyslogSettings, TailSettings};
-use logrisk_sink::{ElasticSettings, FileSettings, PrometheusSettings, SnapshotSettings};
+use logrisk_collect::{
+    DockerSettings, ForwardSettings, HttpSettings, JournaldSettings, KafkaSettings, OtlpSettings,
+    SyslogSettings, TailSettings,
+};
+use logrisk_sink::{
+    ElasticSettings, FileSettings, OtlpSettings as OtlpSinkSettings, PrometheusSettings, SnapshotSettings,
+};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 
@@ -61,14 +66,20 @@ pub struct Settings {
 pub enum SourceSettings {
     /// Standard input, to its end.
     Stdin,
+    /// Docker's containers, by its socket.
+    Docker(#[garde(dive)] DockerSettings),
     /// Documents of Elasticsearch or OpenSearch.
     Elastic(#[garde(dive)] logrisk_collect::ElasticSettings),
     /// The Fluent forward protocol.
     Forward(#[garde(dive)] ForwardSettings),
     /// What is pushed over HTTP: lines, Elasticsearch's bulk API, Loki's, Splunk's.
     Http(#[garde(dive)] HttpSettings),
+    /// systemd's journal.
+    Journald(#[garde(dive)] JournaldSettings),
     /// Topics of Kafka, shared by the members of a group.
     Kafka(#[garde(dive)] KafkaSettings),
+    /// Logs of OpenTelemetry's SDKs and Collector.
+    Otlp(#[garde(dive)] OtlpSettings),
     /// Syslog over UDP, TCP and TLS.
     Syslog(#[garde(dive)] SyslogSettings),
     /// Files, followed as they grow and rotate.
@@ -87,6 +98,8 @@ pub enum SinkSettings {
     Kafka(#[garde(dive)] logrisk_sink::KafkaSettings),
     /// Labelled CSV in S3, GCS, Azure or a folder.
     Snapshot(#[garde(dive)] SnapshotSettings),
+    /// An OpenTelemetry Collector, or whatever else takes OTLP.
+    Otlp(#[garde(dive)] OtlpSinkSettings),
     /// JSON lines at the end of a file.
     File(#[garde(dive)] FileSettings),
     /// Counters for Prometheus, at `run.address` or the server's `/metrics`.

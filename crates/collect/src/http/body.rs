@@ -40,13 +40,9 @@ pub(super) async fn read(
     limit: usize,
     patience: Duration,
 ) -> Result<Vec<u8>, Refused> {
-    let too_large = || Refused {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        reason: format!("a body may have {} MiB, sent and decompressed; send less at once", limit >> 20),
-    };
     let bytes = match timeout(patience, axum::body::to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_large()),
+        Ok(Err(_)) => return Err(too_large(limit)),
         Err(_) => {
             return Err(Refused {
                 status: StatusCode::REQUEST_TIMEOUT,
@@ -56,17 +52,30 @@ pub(super) async fn read(
     };
     let encoding =
         headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    unpack(encoding, &bytes, limit)
+}
+
+/// Decompresses a body.
+pub(crate) fn unpack(encoding: &str, bytes: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
     let unpacked = tokio::task::block_in_place(|| match encoding {
         "identity" | "" => Ok(Ok(bytes.to_vec())),
-        "gzip" => Ok(up_to(flate2::read::MultiGzDecoder::new(&*bytes), limit)),
-        "deflate" => Ok(up_to(flate2::read::ZlibDecoder::new(&*bytes), limit)),
-        "zstd" => Ok(zstd::Decoder::new(&*bytes).and_then(|decoder| up_to(decoder, limit))),
+        "gzip" => Ok(up_to(flate2::read::MultiGzDecoder::new(bytes), limit)),
+        "deflate" => Ok(up_to(flate2::read::ZlibDecoder::new(bytes), limit)),
+        "zstd" => Ok(zstd::Decoder::new(bytes).and_then(|decoder| up_to(decoder, limit))),
         other => Err(format!("encoding {other:?} is not known; use gzip, deflate or zstd")),
     });
     let unpacked = unpacked
         .map_err(|reason| Refused { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, reason })?
         .map_err(|error| Refused::malformed(format!("the body is no {encoding}: {error}")))?;
-    if unpacked.len() > limit { Err(too_large()) } else { Ok(unpacked) }
+    if unpacked.len() > limit { Err(too_large(limit)) } else { Ok(unpacked) }
+}
+
+/// Refuses a body of more than so many bytes.
+pub(crate) fn too_large(limit: usize) -> Refused {
+    Refused {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        reason: format!("a body may have {} MiB, sent and decompressed; send less at once", limit >> 20),
+    }
 }
 
 /// Reads to the end, or one byte beyond the limit.
