@@ -1,7 +1,9 @@
 //! `logrisk run`: the data plane, from every source to every sink.
 
+mod check;
 mod figures;
 mod observe;
+mod open;
 mod plane;
 mod replay;
 mod routes;

@@ -22,18 +22,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use logrisk_collect::{
-    Docker, Forward, Http, Journald, Kafka, Otlp, Source, SourceError, Stdin, Syslog, Tail,
-};
-use logrisk_flow::{Budget, Delivery, Outlet};
-use logrisk_sink::{DeadLetters, Elastic, Lines, Progress, Prometheus, Sink, Snapshot, drive};
+use logrisk_flow::{Budget, Outlet};
+use logrisk_sink::{Progress, Prometheus};
 use prometheus_client::collector::Collector;
-use serde_saphyr::Spanned;
 use tokio::{
-    sync::{
-        mpsc::{self, UnboundedReceiver},
-        oneshot,
-    },
+    sync::oneshot,
     task::{JoinError, JoinSet},
     time::sleep,
 };
@@ -42,38 +35,22 @@ use tokio_util::sync::CancellationToken;
 use super::{
     figures::Figures,
     observe,
+    open::{Ended, Origin, Sinks, start_source},
     replay::Replay,
     routes::Routes,
-    scoring::{self, Exit, Scorer},
-    settings::{RunSettings, Settings, SinkSettings, SourceSettings},
+    scoring::{self, Scorer},
+    settings::{RunSettings, Settings, SinkSettings},
 };
 
 /// Everything between reading the settings and the end.
 pub struct Plane {
-    sources: Vec<(String, Origin)>,
-    sinks: Vec<(String, SinkSettings)>,
+    pub(super) sources: Vec<(String, Origin)>,
+    pub(super) sinks: Vec<(String, SinkSettings)>,
     routes: Routes,
-    run: RunSettings,
+    pub(super) run: RunSettings,
     figures: Arc<Figures>,
     /// The counters of the sink `prometheus`, if there is one.
     counters: Option<Prometheus>,
-}
-
-/// Where records come from.
-enum Origin {
-    Source(Box<SourceSettings>),
-    Letters(Replay),
-}
-
-/// The sinks at work, and what they share.
-struct Sinks {
-    tasks: JoinSet<(Arc<str>, bool)>,
-    figures: Arc<Figures>,
-    dead_letters: Option<Arc<DeadLetters>>,
-    /// Where a sink keeps what is not written yet.
-    spool: PathBuf,
-    /// Names of sinks that sources do not wait for.
-    optional: Vec<Spanned<String>>,
 }
 
 impl Plane {
@@ -126,54 +103,6 @@ impl Plane {
         })
     }
 
-    /// Whether what the settings name is there: folders that can be written to, servers that answer.
-    pub async fn check(&self) -> Vec<(String, anyhow::Result<String>)> {
-        let mut findings = Vec::new();
-        let data = self.run.data_dir();
-        let made =
-            std::fs::create_dir_all(data).with_context(|| format!("could not make {}", data.display()));
-        findings.push(("data folder".to_owned(), made.map(|()| data.display().to_string())));
-        for (name, source) in &self.sources {
-            let Origin::Source(source) = source else { continue };
-            let found = match &**source {
-                SourceSettings::Docker(settings) => Docker::check(settings).await,
-                SourceSettings::Elastic(settings) => logrisk_collect::Elastic::check(settings).await,
-                SourceSettings::Forward(settings) => Forward::check(settings).await,
-                SourceSettings::Http(settings) => Http::check(settings).await,
-                SourceSettings::Journald(settings) => Journald::check(settings),
-                SourceSettings::Otlp(settings) => Otlp::check(settings).await,
-                SourceSettings::Syslog(settings) => Syslog::check(settings).await,
-                SourceSettings::Kafka(settings) => Kafka::check(settings).await,
-                _ => continue,
-            };
-            findings.push((format!("source {name}"), found.map_err(anyhow::Error::from)));
-        }
-        for (name, sink) in &self.sinks {
-            let found = match sink {
-                SinkSettings::Stdout | SinkSettings::Prometheus(_) => continue,
-                SinkSettings::Elastic(settings) => match Elastic::open(settings.clone()) {
-                    Ok(elastic) => elastic.check().await.map_err(anyhow::Error::from),
-                    Err(error) => Err(anyhow::Error::msg(error)),
-                },
-                SinkSettings::Kafka(settings) => {
-                    logrisk_sink::Kafka::check(settings).await.map_err(anyhow::Error::from)
-                }
-                SinkSettings::Snapshot(settings) => {
-                    Snapshot::check(settings).await.map_err(anyhow::Error::msg)
-                }
-                SinkSettings::Otlp(settings) => match logrisk_sink::Otlp::open(settings.clone()) {
-                    Ok(otlp) => otlp.check().await.map_err(anyhow::Error::from),
-                    Err(error) => Err(anyhow::Error::msg(error)),
-                },
-                SinkSettings::File(settings) => Lines::file(settings.clone())
-                    .map(|_| settings.path.display().to_string())
-                    .with_context(|| format!("could not open {}", settings.path.display())),
-            };
-            findings.push((format!("sink {name}"), found));
-        }
-        findings
-    }
-
     /// Runs until all sources have ended, or a signal or `stop` asks them to.
     pub async fn run(
         self,
@@ -188,13 +117,7 @@ impl Plane {
         }
         let Self { sources, sinks, routes, run, figures, counters } = self;
         let mut exits = Vec::new();
-        let mut working = Sinks {
-            tasks: JoinSet::new(),
-            figures: Arc::clone(&figures),
-            dead_letters: open_dead_letters(&run)?,
-            spool: run.data_dir().join("spool"),
-            optional: run.optional_sinks.clone(),
-        };
+        let mut working = Sinks::new(&run, Arc::clone(&figures))?;
         for (name, settings) in sinks {
             exits.push(working.start(name.into(), settings, counters.as_ref())?);
         }
@@ -287,144 +210,6 @@ fn report_allocations(change: &stats_alloc::Stats, figures: &Figures) {
         bytes = each(change.bytes_allocated),
         "each record"
     );
-}
-
-fn open_dead_letters(run: &RunSettings) -> anyhow::Result<Option<Arc<DeadLetters>>> {
-    let Some(folder) = &run.dead_letter else { return Ok(None) };
-    let opened = DeadLetters::open(folder)
-        .with_context(|| format!("could not open the dead letters' folder {}", folder.display()))?;
-    Ok(Some(Arc::new(opened)))
-}
-
-impl Sinks {
-    /// Opens a sink and has it written to.
-    fn start(
-        &mut self,
-        name: Arc<str>,
-        settings: SinkSettings,
-        counters: Option<&Prometheus>,
-    ) -> anyhow::Result<Exit> {
-        let (sender, inbox) = mpsc::unbounded_channel();
-        let progress = self.figures.sink(&name);
-        let exit = Exit {
-            name: name.to_string(),
-            inbox: sender,
-            progress: Arc::clone(&progress),
-            optional: self.optional.iter().any(|optional| optional.value == *name),
-        };
-        let at_work =
-            Driven { name: Arc::clone(&name), inbox, dead_letters: self.dead_letters.clone(), progress };
-        let tasks = &mut self.tasks;
-        match settings {
-            SinkSettings::Stdout => at_work.spawn(Lines::stdout(), tasks),
-            SinkSettings::Elastic(settings) => {
-                let elastic = Elastic::open(settings).map_err(anyhow::Error::msg);
-                at_work.spawn(elastic.with_context(|| format!("sink {name}"))?, tasks);
-            }
-            SinkSettings::Kafka(settings) => {
-                let kafka = logrisk_sink::Kafka::open(settings).map_err(anyhow::Error::msg);
-                at_work.spawn(kafka.with_context(|| format!("sink {name}"))?, tasks);
-            }
-            SinkSettings::Snapshot(settings) => {
-                let snapshot = Snapshot::open(&name, &settings, &self.spool).map_err(anyhow::Error::msg);
-                at_work.spawn(snapshot.with_context(|| format!("sink {name}"))?, tasks);
-            }
-            SinkSettings::Otlp(settings) => {
-                let otlp = logrisk_sink::Otlp::open(settings).map_err(anyhow::Error::msg);
-                at_work.spawn(otlp.with_context(|| format!("sink {name}"))?, tasks);
-            }
-            SinkSettings::File(settings) => {
-                let path = settings.path.display().to_string();
-                let file = Lines::file(settings).with_context(|| format!("could not open {path}"))?;
-                at_work.spawn(file, tasks);
-            }
-            SinkSettings::Prometheus(settings) => {
-                let counters = counters.cloned().unwrap_or_else(|| Prometheus::new(settings));
-                at_work.spawn(counters, tasks);
-            }
-        }
-        Ok(exit)
-    }
-}
-
-/// What every sink's loop needs.
-struct Driven {
-    name: Arc<str>,
-    inbox: UnboundedReceiver<Delivery>,
-    dead_letters: Option<Arc<DeadLetters>>,
-    progress: Arc<Progress>,
-}
-
-impl Driven {
-    fn spawn(self, sink: impl Sink, tasks: &mut JoinSet<(Arc<str>, bool)>) {
-        let Self { name, inbox, dead_letters, progress } = self;
-        tasks.spawn(async move {
-            let orderly = drive(Arc::clone(&name), sink, inbox, dead_letters, progress).await;
-            (name, orderly)
-        });
-    }
-}
-
-/// The end of a source, under its name.
-type Ended = (Arc<str>, Result<(), SourceError>);
-
-fn start_source(
-    name: Arc<str>,
-    origin: Origin,
-    run: &RunSettings,
-    outlet: Outlet,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<Ended>,
-) {
-    fn spawn(
-        name: Arc<str>,
-        source: impl Source,
-        outlet: Outlet,
-        stop: CancellationToken,
-        tasks: &mut JoinSet<Ended>,
-    ) {
-        tasks.spawn(async move {
-            let ended = source.run(outlet, stop).await;
-            (name, ended)
-        });
-    }
-    let stop = stop.clone();
-    let (checkpoints, buffers) = (run.data_dir().join("checkpoints"), run.data_dir().join("buffers"));
-    let settings = match origin {
-        Origin::Source(settings) => settings,
-        Origin::Letters(letters) => return spawn(name, letters, outlet, stop, tasks),
-    };
-    match *settings {
-        SourceSettings::Stdin => spawn(Arc::clone(&name), Stdin::new(&name), outlet, stop, tasks),
-        SourceSettings::Docker(settings) => {
-            spawn(Arc::clone(&name), Docker::new(&name, settings, &checkpoints), outlet, stop, tasks);
-        }
-        SourceSettings::Elastic(settings) => {
-            let elastic = logrisk_collect::Elastic::new(&name, settings, &checkpoints);
-            spawn(Arc::clone(&name), elastic, outlet, stop, tasks);
-        }
-        SourceSettings::Forward(settings) => {
-            spawn(Arc::clone(&name), Forward::new(&name, settings, &buffers), outlet, stop, tasks);
-        }
-        SourceSettings::Http(settings) => {
-            spawn(Arc::clone(&name), Http::new(&name, settings), outlet, stop, tasks)
-        }
-        SourceSettings::Journald(settings) => {
-            spawn(Arc::clone(&name), Journald::new(&name, settings, &checkpoints), outlet, stop, tasks);
-        }
-        SourceSettings::Otlp(settings) => {
-            spawn(Arc::clone(&name), Otlp::new(&name, settings), outlet, stop, tasks);
-        }
-        SourceSettings::Kafka(settings) => {
-            spawn(Arc::clone(&name), Kafka::new(&name, settings), outlet, stop, tasks);
-        }
-        SourceSettings::Syslog(settings) => {
-            spawn(Arc::clone(&name), Syslog::new(&name, settings, &buffers), outlet, stop, tasks);
-        }
-        SourceSettings::Tail(settings) => {
-            spawn(Arc::clone(&name), Tail::new(&name, settings, &checkpoints), outlet, stop, tasks);
-        }
-    }
 }
 
 /// A source that fails ends everything: half a data plane would look like a whole one.
