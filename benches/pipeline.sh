@@ -2,7 +2,8 @@
 # One big file to a file of JSON lines: logrisk, which scores every line, against rsyslog and the OpenTelemetry
 # Collector, which only copy it. In turns; a figure is the median of the rounds.
 #   benches/pipeline.sh LOGS_FOLDER RESULT.json
-# LOGS_FOLDER holds *.log files (LogHub's 16 systems in our runs); they are repeated to MEGABYTES (1000). ROUNDS (5);
+# LOGS_FOLDER holds *.log files (LogHub's 16 systems in our runs); they are repeated to MEGABYTES (1000). ROUNDS (5); BINARY is
+# used instead of building one;
 # OTELCOL names a Collector with the filelog receiver and the file exporter, which is left out if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,8 +12,11 @@ result=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo build --profile dist --quiet
-binary=$(realpath "${CARGO_TARGET_DIR:-target}/dist/logrisk")
+if [ -z "${BINARY:-}" ]; then
+  cargo build --profile dist --quiet
+  BINARY=${CARGO_TARGET_DIR:-target}/dist/logrisk
+fi
+binary=$(realpath "$BINARY")
 
 for file in "$logs"/*.log; do
   cat "$file"
